@@ -1,1 +1,29 @@
-//! .
+//! HTTP as every listener of the project speaks it: problems, strict reading, the table of routes, the standard layers,
+//! the accept loop, the tunnel's parts, clients.
+//!
+//! A request walks: [`serve`] (socket, TLS, protocol) → [`layers::standard`] → the [`Gate`] of its route → extractors
+//! ([`Path`], [`Query`], [`List`], [`Json`]) → the handler, which answers with [`Json`] or a [`Problem`].
+//!
+//! This crate knows who may call a route only as a [`RouteKind`]; authenticating and deciding are the gate's.
+mod api;
+pub mod client;
+pub mod conditions;
+mod json;
+pub mod layers;
+pub mod ops;
+mod page;
+mod params;
+mod problem;
+mod refusal;
+pub mod serve;
+pub mod sse;
+mod text;
+pub mod tunnel;
+
+pub use api::{Api, Gate, PeerBody, RouteEntry, RouteKind, openapi_json};
+pub use json::{Json, MAX_BODY, MAX_DEPTH, OptionalJson, parse, parse_value, read_body};
+pub use layers::RequestContext;
+pub use page::{Page, PageQuery, Paging};
+pub use params::{List, Path, Query, pairs, typed};
+pub use problem::{FieldError, PROBLEM_JSON, Problem, ProblemDocument};
+pub use text::Text;

@@ -1,0 +1,262 @@
+//! The HTTP client of the command line, agents and gateways: JSON in and out, problems as errors.
+use crate::problem::{PROBLEM_JSON, ProblemDocument};
+use axum::http::{HeaderMap, Method, StatusCode, header};
+use exarch_common_base::{ExposeSecret, SecretString};
+use reqwest::{RequestBuilder, Response, Url, redirect::Policy};
+use rustls::ClientConfig;
+use serde::{Serialize, de::DeserializeOwned};
+use std::{error::Error, net::IpAddr, time::Duration};
+
+/// Bytes of an answer at most, where it is read whole.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Which servers a client trusts, and what it shows them.
+#[derive(Clone, Debug)]
+pub enum ClientTls {
+    /// The roots of the operating system.
+    System,
+    /// A configuration with roots of its own and perhaps a certificate to show.
+    Private(Box<ClientConfig>),
+}
+
+/// Why a call has no answer of the kind asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address is none, or is plain HTTP to another machine.
+    #[error("{url} cannot be used as an address: {reason}")]
+    Address {
+        /// As it was given.
+        url: String,
+        /// In one clause.
+        reason: String,
+    },
+    /// The TLS configuration cannot be used.
+    #[error("the TLS configuration cannot be used: {0}")]
+    Tls(#[source] reqwest::Error),
+    /// No connection, or it broke.
+    #[error("cannot reach {base}: {reason}")]
+    Unreachable {
+        /// Scheme, host and port.
+        base: String,
+        /// The innermost cause.
+        reason: String,
+    },
+    /// The server said no, and why.
+    #[error("{0}")]
+    Problem(Box<ReceivedProblem>),
+    /// An error answer that is no problem: something else than Exarch may be listening there.
+    #[error("{base} answered {status} without saying why; is it an Exarch server?")]
+    Unexpected {
+        /// Scheme, host and port.
+        base: String,
+        /// The status.
+        status: StatusCode,
+    },
+    /// A good answer that cannot be read.
+    #[error("the answer of {base} cannot be read: {reason}")]
+    Answer {
+        /// Scheme, host and port.
+        base: String,
+        /// In one clause.
+        reason: String,
+    },
+}
+
+/// A problem as the server sent it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{document}")]
+pub struct ReceivedProblem {
+    /// The problem.
+    pub document: ProblemDocument,
+    /// From `Retry-After`.
+    pub retry_after: Option<Duration>,
+    /// The answer's head, for nonces and challenges.
+    pub headers: HeaderMap,
+}
+
+impl ClientError {
+    /// The problem, if the server sent one.
+    pub fn problem(&self) -> Option<&ProblemDocument> {
+        match self {
+            Self::Problem(p) => Some(&p.document),
+            _ => None,
+        }
+    }
+}
+
+/// Calls one server.
+#[derive(Clone, Debug)]
+pub struct ApiClient {
+    http: reqwest::Client,
+    base: Url,
+    bearer: Option<SecretString>,
+}
+
+impl ApiClient {
+    /// `base` is scheme, host and port, and perhaps a path before `/v1`. Plain HTTP is for this machine only. Redirects are
+    /// not followed and proxies of the environment not used: the bearer goes to this server or nowhere.
+    pub fn new(base: &str, tls: ClientTls) -> Result<Self, ClientError> {
+        let refused = |reason: &str| ClientError::Address {
+            url: base.to_owned(),
+            reason: reason.to_owned(),
+        };
+        let url = Url::parse(base).map_err(|e| refused(&e.to_string()))?;
+        match url.scheme() {
+            "https" => {}
+            "http" if is_loopback(&url) => {}
+            "http" => return Err(refused("plain HTTP is for this machine only; use https")),
+            _ => return Err(refused("expected https://host:port")),
+        }
+        let builder = reqwest::Client::builder()
+            .user_agent(concat!("exarch/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(Duration::from_secs(30));
+        let builder = match tls {
+            ClientTls::System => builder,
+            ClientTls::Private(mut config) => {
+                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                builder.tls_backend_preconfigured(*config)
+            }
+        };
+        Ok(Self {
+            http: builder.build().map_err(ClientError::Tls)?,
+            base: url,
+            bearer: None,
+        })
+    }
+
+    /// With this token in every request.
+    #[must_use]
+    pub fn bearer(mut self, token: SecretString) -> Self {
+        self.bearer = Some(token);
+        self
+    }
+
+    /// Scheme, host and port.
+    pub fn origin(&self) -> String {
+        self.base.origin().ascii_serialization()
+    }
+
+    /// A request to `path` (with its query), to which more can be added before [`ApiClient::send`].
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!(
+            "{}/{}",
+            self.base.as_str().trim_end_matches('/'),
+            path.trim_start_matches('/')
+        );
+        let request = self.http.request(method, url);
+        match &self.bearer {
+            Some(token) => request.bearer_auth(token.expose_secret()),
+            None => request,
+        }
+    }
+
+    /// `GET`.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    /// `POST` with a body.
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.send(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// `PUT` with a body.
+    pub async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.send(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// `PATCH` with a body.
+    pub async fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
+        self.send(self.request(Method::PATCH, path).json(body)).await
+    }
+
+    /// `DELETE`.
+    pub async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    /// Sends and decodes; an empty answer decodes as `()` or `None`. Unknown fields of the answer are the type's matter.
+    pub async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
+        let bytes = self.whole(self.open(request).await?).await?;
+        let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
+        serde_json::from_slice(text).map_err(|e| self.unreadable(e.to_string()))
+    }
+
+    /// Sends and gives the good answer unread: for streams and heads.
+    pub async fn open(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            return Ok(response);
+        }
+        let headers = response.headers().clone();
+        let is_problem = headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|v| v.as_bytes().starts_with(PROBLEM_JSON.as_bytes()));
+        let unexpected = ClientError::Unexpected {
+            base: self.origin(),
+            status,
+        };
+        if !is_problem {
+            return Err(unexpected);
+        }
+        let document = serde_json::from_slice(&self.whole(response).await?).map_err(|_| unexpected)?;
+        Err(ClientError::Problem(Box::new(ReceivedProblem {
+            document,
+            retry_after: headers
+                .get(header::RETRY_AFTER)
+                .and_then(|v| v.to_str().ok()?.parse().ok())
+                .map(Duration::from_secs),
+            headers,
+        })))
+    }
+
+    async fn whole(&self, mut response: Response) -> Result<Vec<u8>, ClientError> {
+        let mut out = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.unreachable(&e))? {
+            if out.len() + chunk.len() > MAX_ANSWER {
+                return Err(self.unreadable(format!("it is longer than {MAX_ANSWER} bytes")));
+            }
+            out.extend_from_slice(&chunk);
+        }
+        Ok(out)
+    }
+
+    fn unreadable(&self, reason: String) -> ClientError {
+        ClientError::Answer {
+            base: self.origin(),
+            reason,
+        }
+    }
+
+    fn unreachable(&self, e: &reqwest::Error) -> ClientError {
+        // The outer texts repeat the URL; the innermost says what happened.
+        let mut cause: &dyn Error = e;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        ClientError::Unreachable {
+            base: self.origin(),
+            reason: if e.is_timeout() {
+                "no answer in time".to_owned()
+            } else {
+                cause.to_string()
+            },
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let Some(host) = url.host_str() else {
+        return false;
+    };
+    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
+    match address {
+        Some(ip) => ip.to_canonical().is_loopback(),
+        // RFC 6761, 6.3: names under localhost are this machine.
+        None => host == "localhost" || host.ends_with(".localhost"),
+    }
+}

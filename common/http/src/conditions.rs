@@ -1,0 +1,77 @@
+//! Conditions that a request puts on itself: `If-Match` and `Idempotency-Key`.
+use crate::Problem;
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+};
+use std::convert::Infallible;
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// The `ETag` of version `version` of something.
+pub fn etag(version: u64) -> HeaderValue {
+    HeaderValue::from_str(&format!("\"{version}\"")).expect("digits and quotes make a header")
+}
+
+/// `If-Match`, to be compared with what is there.
+#[derive(Clone, Debug)]
+pub struct IfMatch(Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(one(&parts.headers, &header::IF_MATCH)))
+    }
+}
+
+/// The header's text; several of one name, or one that is no text, match nothing.
+fn one(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next()?;
+    if values.next().is_some() {
+        return Some(String::new());
+    }
+    Some(first.to_str().unwrap_or_default().trim().to_owned())
+}
+
+impl IfMatch {
+    /// 428 without the header, 412 when it names another version.
+    pub fn require(&self, version: u64) -> Result<(), Problem> {
+        if self.0.is_none() {
+            return Err(Problem::precondition_required());
+        }
+        self.check(version)
+    }
+
+    /// 412 when the header is there and names another version.
+    pub fn check(&self, version: u64) -> Result<(), Problem> {
+        let Some(text) = &self.0 else {
+            return Ok(());
+        };
+        // Weak tags never match (RFC 9110, 13.1.1).
+        let current = format!("\"{version}\"");
+        if text == "*" || text.split(',').any(|tag| tag.trim() == current) {
+            return Ok(());
+        }
+        Err(Problem::precondition_failed())
+    }
+}
+
+/// `Idempotency-Key`, if the caller sent one: 1 to 128 visible ASCII characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let key = one(&parts.headers, &IDEMPOTENCY_KEY);
+        let fits = |k: &String| (1..=128).contains(&k.len()) && k.bytes().all(|b| b.is_ascii_graphic());
+        if key.as_ref().is_some_and(|k| !fits(k)) {
+            return Err(Problem::bad_request("malformed-idempotency-key")
+                .detail("Send one Idempotency-Key of 1 to 128 visible ASCII characters."));
+        }
+        Ok(Self(key))
+    }
+}
