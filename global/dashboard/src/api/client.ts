@@ -1,0 +1,64 @@
+// The one door to the API. Types come from the server's OpenAPI document (`npm run api`); failures leave as Problem.
+import createClient from 'openapi-fetch';
+import { Problem, problemOf, unreachable, unreadable } from './problem';
+import type { paths } from './schema';
+import { noteServerDate } from '../time';
+
+/** A call that hangs is a call that failed: the page must say so while the data is still nearly fresh. */
+const TIMEOUT_MS = 10_000;
+
+let whenSignedOut: () => void = () => {};
+
+/** Called when the server no longer knows our session, whichever call learned it. */
+export function onSignedOut(callback: () => void): void {
+  whenSignedOut = callback;
+}
+
+export const api = createClient<paths>({
+  baseUrl: location.origin,
+  headers: { accept: 'application/json, application/problem+json' },
+  fetch: (request) =>
+    globalThis.fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) }),
+});
+
+api.use({
+  onResponse({ response, schemaPath }) {
+    noteServerDate(response.headers.get('date'));
+    // A refused sign-in is an answer for its form; anywhere else a 401 means that the session is over.
+    if (response.status === 401 && !schemaPath.startsWith('/v1/auth/')) whenSignedOut();
+  },
+});
+
+type Outcome<T> = { data?: T; error?: unknown; response: Response };
+
+/** Awaits a call of `api` and gives its data; throws a Problem for everything else. */
+export async function data<T>(call: Promise<Outcome<T>>): Promise<T> {
+  let outcome: Outcome<T>;
+  try {
+    outcome = await call;
+  } catch (error) {
+    // openapi-fetch parses the body: a SyntaxError means that an answer came, but not from our server.
+    throw error instanceof SyntaxError ? unreadable(0) : unreachable();
+  }
+  const { response } = outcome;
+  if (!response.ok) throw problemOf(response, outcome.error, Date.now());
+  return outcome.data as T;
+}
+
+const PAGE = 100;
+const MOST_PAGES = 50;
+
+/** All items of a list, page after page. */
+export async function all<T>(
+  page: (query: { limit: number; page_token?: string }) => Promise<Outcome<{ items: T[]; next_page_token?: string }>>,
+): Promise<T[]> {
+  const items: T[] = [];
+  let page_token: string | undefined;
+  for (let n = 0; n < MOST_PAGES; n += 1) {
+    const answer = await data(page(page_token === undefined ? { limit: PAGE } : { limit: PAGE, page_token }));
+    items.push(...answer.items);
+    if (!answer.next_page_token) return items;
+    page_token = answer.next_page_token;
+  }
+  throw new Problem('unreadable', 200, 'The list does not end. Tell your provider.');
+}

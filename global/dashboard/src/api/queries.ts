@@ -1,0 +1,29 @@
+// What the pages ask for and how often. A poll that fails is not retried at once: the next poll is the retry, and the
+// page says meanwhile that what it shows is old.
+import { queryOptions } from '@tanstack/react-query';
+import { all, api, data } from './client';
+import type { Me } from './types';
+
+export const REGIONS_EVERY_MS = 5_000;
+const ME_EVERY_MS = 15_000;
+
+export const meQuery = queryOptions({
+  queryKey: ['me'],
+  queryFn: ({ signal }) => data(api.GET('/v1/me', { signal })),
+  refetchInterval: (query) => (query.state.status === 'error' ? REGIONS_EVERY_MS : ME_EVERY_MS),
+});
+
+/** Person and tenant are part of the key: regions of one are never shown under the name of another. */
+export const myRegionsQuery = (me: Me) =>
+  queryOptions({
+    queryKey: ['my-regions', me.user.id, me.tenant?.id ?? null],
+    queryFn: ({ signal }) => all((query) => api.GET('/v1/me/regions', { params: { query }, signal })),
+    refetchInterval: REGIONS_EVERY_MS,
+  });
+
+export const federationQuery = (me: Me) =>
+  queryOptions({
+    queryKey: ['regions', me.user.id],
+    queryFn: ({ signal }) => all((query) => api.GET('/v1/regions', { params: { query }, signal })),
+    refetchInterval: REGIONS_EVERY_MS,
+  });

@@ -1,0 +1,93 @@
+// Puts the app together: routes, cache, and what happens when the session ends.
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { createRootRoute, createRoute, createRouter, Outlet, RouterProvider, type RouterHistory } from '@tanstack/react-router';
+import { onSignedOut } from './api/client';
+import { meQuery } from './api/queries';
+import { links, returnPath } from './links';
+import { RegionsPage } from './regions/RegionsPage';
+import { ErrorPage, NotFoundPage } from './shell/ErrorPage';
+import { Shell } from './shell/Shell';
+import { SignInPage, type Reason } from './sign-in/SignInPage';
+import { onOtherTab } from './tabs';
+import { Toasts } from './ui/Toasts';
+
+type SignInSearch = { return?: string; reason?: Reason };
+
+/** Leaves for a path by a real navigation: password managers take it as success, and no state of before survives. */
+export type Leave = (path: string) => void;
+
+const rootRoute = createRootRoute({
+  component: () => (
+    <>
+      <Outlet />
+      <Toasts />
+    </>
+  ),
+  errorComponent: ErrorPage,
+  notFoundComponent: NotFoundPage,
+});
+
+export function createApp({ history, leave }: { history?: RouterHistory; leave: Leave }) {
+  const queries = new QueryClient({
+    defaultOptions: {
+      queries: {
+        networkMode: 'always', // being offline is a failure to show, not a reason to wait in silence
+        retry: false,
+        refetchOnWindowFocus: 'always',
+        staleTime: 1_000,
+      },
+    },
+  });
+
+  const signInRoute = createRoute({
+    getParentRoute: () => rootRoute,
+    path: links.signIn,
+    validateSearch: (search: Record<string, unknown>): SignInSearch => ({
+      return: typeof search.return === 'string' ? search.return : undefined,
+      reason: search.reason === 'ended' || search.reason === 'signed-out' ? search.reason : undefined,
+    }),
+    component: function SignIn() {
+      const search = signInRoute.useSearch();
+      return <SignInPage reason={search.reason} done={() => leave(returnPath(search.return))} />;
+    },
+  });
+  const shellRoute = createRoute({
+    getParentRoute: () => rootRoute,
+    id: 'shell',
+    component: () => <Shell signedOut={() => void toSignIn({ reason: 'signed-out' })} />,
+  });
+  const homeRoute = createRoute({ getParentRoute: () => shellRoute, path: links.home, component: RegionsPage });
+
+  const router = createRouter({
+    routeTree: rootRoute.addChildren([signInRoute, shellRoute.addChildren([homeRoute])]),
+    history,
+  });
+
+  async function toSignIn(search: SignInSearch): Promise<void> {
+    if (router.latestLocation.pathname === links.signIn) return;
+    await router.navigate({ to: links.signIn, search, replace: true });
+    queries.clear(); // nothing of the person who left stays in memory
+  }
+
+  onSignedOut(() => {
+    const { href } = router.latestLocation;
+    const known = queries.getQueryData(meQuery.queryKey) !== undefined;
+    void toSignIn({ return: href === links.home ? undefined : href, reason: known ? 'ended' : undefined });
+  });
+  onOtherTab(() => void queries.invalidateQueries());
+
+  return {
+    router,
+    App: () => (
+      <QueryClientProvider client={queries}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    ),
+  };
+}
+
+declare module '@tanstack/react-router' {
+  interface Register {
+    router: ReturnType<typeof createApp>['router'];
+  }
+}

@@ -1,0 +1,34 @@
+// Every address the app links to. Pages name a link here and never write a path of their own.
+
+export const links = {
+  home: '/',
+  signIn: '/sign-in',
+} as const;
+
+/**
+ * Where to go after signing in: a path of this origin, or home for anything else. A return path comes from the address
+ * bar, so it may have been written by someone who wants the person to land elsewhere.
+ */
+export function returnPath(given: unknown): string {
+  if (typeof given !== 'string' || !given.startsWith('/')) return links.home;
+  const base = 'https://exarch.invalid';
+  let url: URL;
+  try {
+    url = new URL(given, base); // also folds the backslashes and control characters by which browsers leave the origin
+  } catch {
+    return links.home;
+  }
+  if (url.origin !== base || url.pathname === links.signIn || url.pathname.startsWith('//')) return links.home;
+  return url.pathname + url.search + url.hash;
+}
+
+/** A region's console, when its address is one that a browser should follow. */
+export function consoleLink(url: string): string | undefined {
+  let parsed: URL;
+  try {
+    parsed = new URL(url);
+  } catch {
+    return undefined;
+  }
+  return parsed.protocol === 'https:' || parsed.protocol === 'http:' ? parsed.href : undefined;
+}

@@ -1,0 +1,99 @@
+import { useQuery } from '@tanstack/react-query';
+import clsx from 'clsx';
+import { Globe } from 'lucide-react';
+import { useMe } from '../api/me';
+import { asProblem } from '../api/problem';
+import { federationQuery, REGIONS_EVERY_MS } from '../api/queries';
+import type { Region } from '../api/types';
+import { Trouble } from '../shell/Trouble';
+import { duration } from '../time';
+import { Card } from '../ui/Card';
+import { EmptyState } from '../ui/EmptyState';
+import { Freshness, StaleNotice, useLive } from '../ui/Freshness';
+import { Section } from '../ui/Section';
+import { Table, type Column } from '../ui/Table';
+import { Time } from '../ui/Time';
+import { ConsoleLink, Latency, Nothing, RegionName, StateBadge } from './cells';
+import { lookOf, passportTier, type PassportTier } from './state';
+
+/** Skew over this raises an alarm at the global. */
+const SKEW_ALARM_MS = 10_000;
+
+const columns: Column<Region>[] = [
+  { key: 'name', header: 'Region', rowHeader: true, sort: (r) => r.name, cell: (r) => <RegionName name={r.name} slug={r.slug} /> },
+  { key: 'health', header: 'Health', width: 'w-1/3', sort: (r) => lookOf(r.health).urgency, cell: (r) => <Health region={r} /> },
+  { key: 'lifecycle', header: 'Life cycle', sort: (r) => lookOf(r.lifecycle).urgency, cell: (r) => <LifeCycle state={r.lifecycle} /> },
+  { key: 'probe', header: 'Last probe', sort: (r) => r.last_probe_at, cell: (r) => (r.last_probe_at ? <Time at={r.last_probe_at} /> : <Nothing says="never" />) },
+  { key: 'latency', header: 'Latency', align: 'right', sort: (r) => r.latency_ms, cell: (r) => <Latency ms={r.latency_ms} state={r.health} /> },
+  { key: 'passport', header: 'Passport', sort: (r) => r.passport?.age_seconds, cell: (r) => <Passport passport={r.passport} /> },
+  { key: 'version', header: 'Software', sort: (r) => r.software_version, cell: (r) => (r.software_version ? <span className="font-mono text-sm">{r.software_version}</span> : <Nothing says="unknown" />) },
+  { key: 'console', header: 'Console', align: 'right', cell: (r) => <ConsoleLink brief name={r.name} url={r.console_url} state={r.lifecycle} /> },
+];
+
+/** Every region of the federation, for provider staff: the fleet's state and nothing of tenants. */
+export function Federation() {
+  const query = useQuery(federationQuery(useMe()));
+  const live = useLive(query, REGIONS_EVERY_MS);
+  const failed = query.isError && !query.data;
+  return (
+    <Section level={2} title="Federation" intro={<Summary regions={query.data} />} aside={<Freshness live={live} />}>
+      <StaleNotice live={live} />
+      <Card>
+        {failed ? (
+          <Trouble title="The federation could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} />
+        ) : query.data?.length === 0 ? (
+          <EmptyState Icon={Globe} title="No region is registered">
+            Register the first one with <code className="font-mono text-sm">exarch region register</code>.
+          </EmptyState>
+        ) : (
+          <Table caption="All regions of the federation" columns={columns} rows={query.data} rowKey={(r) => r.id} initialSort="health" stale={live.stale} />
+        )}
+      </Card>
+    </Section>
+  );
+}
+
+function Summary({ regions }: { regions: Region[] | undefined }) {
+  if (!regions) return <>All regions, for provider staff.</>;
+  const active = regions.filter((region) => region.lifecycle === 'active' || region.lifecycle === 'draining');
+  const count = (health: string) => active.filter((region) => region.health === health).length;
+  const parts = (['unreachable', 'degraded', 'unknown', 'healthy'] as const)
+    .map((health) => ({ n: count(health), word: lookOf(health).word.toLowerCase() }))
+    .filter(({ n }) => n > 0)
+    .map(({ n, word }) => `${n} ${word}`);
+  return <>{[`${regions.length} ${regions.length === 1 ? 'region' : 'regions'}`, ...parts].join(' · ')}</>;
+}
+
+function Health({ region }: { region: Region }) {
+  const skew = Math.abs(region.skew_ms ?? 0);
+  const notes = [region.reason, skew > SKEW_ALARM_MS ? `Its clock is ${duration(skew)} off.` : undefined].filter(Boolean);
+  return (
+    <span className="flex flex-wrap items-center gap-x-2.5 gap-y-0.5">
+      <StateBadge state={region.health} />
+      {notes.length > 0 && <span className="max-w-80 text-sm text-mute">{notes.join(' ')}</span>}
+    </span>
+  );
+}
+
+/** `active` is the rule and stays quiet; every other stage of life stands out. */
+function LifeCycle({ state }: { state: string }) {
+  return state === 'active' ? <span className="text-mute">{lookOf(state).word}</span> : <StateBadge state={state} />;
+}
+
+const tierLooks: Record<PassportTier, string> = { fresh: 'text-mute', stale: 'text-warn', old: 'text-warn', expired: 'text-bad' };
+
+/** The version at the global, how old the region's freshness is, and whether the region has applied that version. */
+function Passport({ passport }: { passport: Region['passport'] }) {
+  if (!passport) return <Nothing says="none yet" />;
+  const { version, acknowledged, age_seconds: age } = passport;
+  const tier = age === undefined ? undefined : passportTier(age);
+  return (
+    <span className="whitespace-nowrap tabular-nums">
+      v{version}
+      {tier && age !== undefined && <span className={clsx('text-sm', tierLooks[tier])}> · {tier}, {duration(age * 1000)}</span>}
+      {acknowledged !== undefined && acknowledged < version && (
+        <span className="block text-sm text-warn">the region has v{acknowledged}</span>
+      )}
+    </span>
+  );
+}

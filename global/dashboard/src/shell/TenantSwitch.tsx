@@ -1,0 +1,108 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { ChevronsUpDown } from 'lucide-react';
+import { useRef, useState } from 'react';
+import { api, data } from '../api/client';
+import { asProblem } from '../api/problem';
+import { meQuery } from '../api/queries';
+import type { Me } from '../api/types';
+import { tellOtherTabs } from '../tabs';
+import { Button } from '../ui/Button';
+import { Notice } from '../ui/Notice';
+import { TenantChoice } from '../ui/TenantChoice';
+
+/** The tenant in force, always in sight. Switching takes a choice and a press, so that nobody switches by a slip. */
+export function TenantSwitch({ me }: { me: Me }) {
+  const [open, setOpen] = useState(false);
+  const others = me.tenants.some((tenant) => tenant.id !== me.tenant?.id);
+  const label = (
+    <>
+      <span className="text-sm text-mute max-sm:sr-only">Tenant</span>
+      <span className="truncate font-medium">{me.tenant?.name ?? 'None'}</span>
+    </>
+  );
+  if (!others) {
+    return <div className="flex min-w-0 items-baseline gap-2 px-2.5">{label}</div>;
+  }
+  return (
+    <>
+      <button
+        type="button"
+        aria-haspopup="dialog"
+        title="Switch tenant"
+        onClick={() => setOpen(true)}
+        className="flex min-w-0 items-baseline gap-2 rounded-md px-2.5 py-1 hover:bg-sunken"
+      >
+        {label}
+        <ChevronsUpDown size={14} className="shrink-0 self-center text-mute" aria-hidden />
+      </button>
+      {open && <SwitchDialog me={me} close={() => setOpen(false)} />}
+    </>
+  );
+}
+
+function SwitchDialog({ me, close }: { me: Me; close: () => void }) {
+  const client = useQueryClient();
+  const dialog = useRef<HTMLDialogElement>(null);
+  const [busy, setBusy] = useState(false);
+  const [refusal, setRefusal] = useState<string>();
+  const next = me.tenants.find((tenant) => tenant.id !== me.tenant?.id)?.id;
+
+  async function change(tenant: string): Promise<void> {
+    if (tenant === me.tenant?.id) return close();
+    setBusy(true);
+    setRefusal(undefined);
+    try {
+      await data(api.POST('/v1/me/tenant', { body: { tenant } }));
+      tellOtherTabs();
+      await client.cancelQueries();
+      const now = await client.fetchQuery({ ...meQuery, staleTime: 0 });
+      if (now.tenant?.id === tenant) return close();
+      setRefusal('The server kept the tenant as it was. Sign out and sign in to the other one.');
+    } catch (error) {
+      setRefusal(asProblem(error).sentence);
+    }
+    setBusy(false);
+  }
+
+  return (
+    <dialog
+      ref={(element) => {
+        dialog.current = element;
+        if (element && !element.open) element.showModal();
+      }}
+      aria-labelledby="switch-title"
+      onClose={close}
+      onClick={(event) => {
+        if (event.target === dialog.current) dialog.current?.close();
+      }}
+      className="w-96 max-w-[calc(100vw-2rem)] rounded-lg border border-line bg-surface p-0 shadow-xl"
+    >
+      <form
+        className="space-y-4 p-5"
+        onSubmit={(event) => {
+          event.preventDefault();
+          const tenant = new FormData(event.currentTarget).get('tenant');
+          if (!busy && typeof tenant === 'string') void change(tenant);
+        }}
+      >
+        <div>
+          <h2 id="switch-title" className="text-lg font-semibold">
+            Switch tenant
+          </h2>
+          <p className="mt-1 text-mute">
+            Holds for all tabs of this browser.
+            {me.tenant && ` Access to ${me.tenant.name} ends here until you switch back.`}
+          </p>
+        </div>
+        <TenantChoice tenants={me.tenants} current={me.tenant?.id} chosen={next} autoFocus />
+        {refusal && <Notice kind="bad">{refusal}</Notice>}
+        <div className="flex justify-end gap-2">
+          <Button onClick={() => dialog.current?.close()}>Cancel</Button>
+          <Button type="submit" look="primary" busy={busy && 'Switching…'}>
+            Switch
+          </Button>
+        </div>
+      </form>
+    </dialog>
+  );
+}

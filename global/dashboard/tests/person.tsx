@@ -1,0 +1,69 @@
+// A person at a browser: a cookie jar over the mock API, and the app at some address.
+import { createMemoryHistory } from '@tanstack/react-router';
+import { act, render, screen } from '@testing-library/react';
+import userEvent from '@testing-library/user-event';
+import { vi } from 'vitest';
+import { mockApi } from '../mock/api.js';
+import { PASSWORD, world as freshWorld } from '../mock/world.js';
+import { createApp } from '../src/app';
+
+type Options = { world?: ReturnType<typeof freshWorld> };
+
+export function person({ world = freshWorld() }: Options = {}) {
+  const api = mockApi({ world });
+  const jar = new Map<string, string>();
+  const calls: string[] = [];
+  const self = {
+    api,
+    calls,
+    /** While true no call reaches the server. */
+    offline: false,
+    /** Stands between the browser and the mock; undefined lets the call through. */
+    between: undefined as ((request: Request) => Response | Promise<Response> | undefined) | undefined,
+    path: () => self.router!.latestLocation.href,
+    router: undefined as ReturnType<typeof createApp>['router'] | undefined,
+    open,
+    signIn,
+    user: userEvent.setup({ advanceTimers: (ms) => vi.isFakeTimers() ? void vi.advanceTimersByTime(ms) : undefined }),
+  };
+
+  vi.stubGlobal('fetch', async (given: Request) => {
+    calls.push(`${given.method} ${new URL(given.url).pathname}`);
+    if (self.offline) throw new TypeError('Failed to fetch');
+    const headers = new Headers(given.headers);
+    headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '));
+    const body = given.method === 'GET' ? undefined : await given.text();
+    const request = new Request(given.url, { method: given.method, headers, body: body || undefined });
+    const response = (await self.between?.(request)) ?? (await api.handle(request));
+    for (const cookie of response.headers.getSetCookie()) {
+      const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+      if (value) jar.set(name, value);
+      else jar.delete(name);
+    }
+    return response;
+  });
+
+  async function open(path: string): Promise<void> {
+    const app = createApp({
+      history: createMemoryHistory({ initialEntries: [path] }),
+      leave: (to) => {
+        view.unmount();
+        void open(to);
+      },
+    });
+    self.router = app.router;
+    await app.router.load();
+    const view = render(<app.App />);
+    await act(async () => {});
+  }
+
+  async function signIn(email: string, password = PASSWORD): Promise<void> {
+    const address = await screen.findByLabelText('E-mail');
+    await self.user.clear(address);
+    await self.user.type(address, email);
+    await self.user.clear(screen.getByLabelText('Password'));
+    await self.user.type(screen.getByLabelText('Password'), `${password}{Enter}`);
+  }
+
+  return self;
+}
