@@ -8,6 +8,7 @@
 //! names every object that breaks a rule; [`embedded`] keeps a whole cluster in a directory.
 //!
 //! Rooms write their SQL in `store.rs` on `tx.conn()`. Nothing else opens a transaction.
+pub mod embedded;
 mod error;
 mod login;
 pub mod migrate;

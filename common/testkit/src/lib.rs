@@ -1,1 +1,2 @@
-//! .
+//! What tests stand on: databases to throw away.
+pub mod db;

@@ -1,0 +1,547 @@
+//! A whole Postgres cluster in a directory, from the binaries the machine has.
+//!
+//! [`Cluster::ensure`] makes what it finds into what it was asked for, however often it is called and whatever was killed
+//! before: a half-made data directory is thrown away, a dead server is started again, a running one is used. Only this
+//! machine reaches it: a loopback port and a socket inside the directory, with passwords that never stand on a command
+//! line.
+mod account;
+mod binaries;
+mod config;
+mod postmaster;
+mod setup;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{ChildStdin, Stdio};
+use std::time::{Duration, Instant};
+
+use exarch_common_base::{Ambient, ExposeSecret, SecretString};
+use rustix::process::Signal;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
+
+use crate::login::{Login, Schema};
+use crate::pools::PoolSettings;
+use account::Account;
+use binaries::Binaries;
+
+/// The role that made the cluster.
+pub(crate) const SUPERUSER: &str = "postgres";
+
+const START_AT_MOST: Duration = Duration::from_secs(120);
+const STOP_AT_MOST: Duration = Duration::from_secs(60);
+
+/// What a cluster should be like.
+#[derive(Clone)]
+pub struct ClusterSpec {
+    /// Where everything of it lies: data, socket, log.
+    pub state_dir: PathBuf,
+    /// The loopback port.
+    pub port: u16,
+    /// The database to make.
+    pub database: String,
+    /// Everybody's passwords; they are set anew at each `ensure`, the superuser's excepted.
+    pub passwords: Passwords,
+    /// Whether what was committed must outlive a crash of the machine.
+    pub durability: Durability,
+    /// How long the server runs.
+    pub life: Life,
+    /// The account it runs as when we are root; `postgres`, else `nobody`, unless given.
+    pub account: Option<String>,
+    /// Where the binaries are, when not where distributions put them.
+    pub binaries: Option<PathBuf>,
+}
+
+impl ClusterSpec {
+    /// A durable cluster that outlives this process.
+    pub fn new(state_dir: impl Into<PathBuf>, port: u16, database: impl Into<String>, passwords: Passwords) -> Self {
+        Self {
+            state_dir: state_dir.into(),
+            port,
+            database: database.into(),
+            passwords,
+            durability: Durability::Durable,
+            life: Life::Detached,
+            account: None,
+            binaries: None,
+        }
+    }
+}
+
+/// The passwords of the superuser and of each login.
+#[derive(Clone)]
+pub struct Passwords {
+    /// The cluster's own superuser, for setting up.
+    pub superuser: SecretString,
+    /// `exarch_owner`
+    pub owner: SecretString,
+    /// `exarch_app`
+    pub app: SecretString,
+    /// `exarch_sweep`
+    pub sweep: SecretString,
+    /// `exarch_renew`
+    pub renew: SecretString,
+    /// `exarch_operator`
+    pub operator: SecretString,
+}
+
+impl Passwords {
+    /// Random ones of 192 bits. Keeping them is the caller's part.
+    pub fn generate(ambient: &Ambient) -> Self {
+        let next = || {
+            let hex: String = ambient.bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
+            SecretString::from(hex)
+        };
+        Self {
+            superuser: next(),
+            owner: next(),
+            app: next(),
+            sweep: next(),
+            renew: next(),
+            operator: next(),
+        }
+    }
+
+    /// That of `login`.
+    pub fn of(&self, login: Login) -> &SecretString {
+        match login {
+            Login::Owner => &self.owner,
+            Login::App => &self.app,
+            Login::Sweep => &self.sweep,
+            Login::Renew => &self.renew,
+            Login::Operator => &self.operator,
+        }
+    }
+}
+
+/// Whether what was committed must outlive a crash of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Yes.
+    Durable,
+    /// No: nothing is flushed. A crash of the server alone loses nothing; one of the machine may lose all.
+    ForTests,
+}
+
+/// How long the server runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// Until it is stopped.
+    Detached,
+    /// As long as this process, however it ends.
+    WithProcess,
+    /// As long as this process, however it ends; then the state directory is removed as well.
+    Throwaway,
+}
+
+/// How a server ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopMode {
+    /// Open transactions are undone, everything is written out.
+    Fast,
+    /// At once, as in a crash; the next start recovers.
+    Immediate,
+}
+
+/// Why there is no cluster.
+#[derive(Debug, thiserror::Error)]
+pub enum EmbeddedError {
+    /// No server binaries of a version that will do.
+    #[error("no PostgreSQL {}{wanted} server found; install it (Debian: postgresql, Fedora: postgresql-server) or name its \
+             bin directory", if *exactly { "" } else { "≥ " })]
+    NoBinaries {
+        /// The version looked for.
+        wanted: u32,
+        /// Whether a newer one will not do, because there is data of that version.
+        exactly: bool,
+    },
+    /// Root has nobody to step down to.
+    #[error("PostgreSQL does not run as root and there is no account {0}; create one or name another")]
+    NoAccount(String),
+    /// The account cannot get at its directory.
+    #[error("account {account} cannot pass through {}; choose a directory elsewhere, or allow it (chmod o+x)", parent.display())]
+    Unreachable {
+        /// The account.
+        account: String,
+        /// The directory in its way.
+        parent: PathBuf,
+    },
+    /// A file or directory could not be made.
+    #[error("{} cannot be prepared", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Somebody else listens there.
+    #[error("port {0} on 127.0.0.1 is in use by another program; choose another port")]
+    PortInUse(u16),
+    /// The data directory could not be made.
+    #[error("initdb failed; see {}", log.display())]
+    Init {
+        /// What to read.
+        log: PathBuf,
+    },
+    /// The server did not start.
+    #[error("PostgreSQL did not start; see {}", log.display())]
+    Start {
+        /// What to read.
+        log: PathBuf,
+    },
+    /// A process of an earlier server does not end.
+    #[error("process {pid} still works in {}; end it first", data.display())]
+    Orphan {
+        /// The process.
+        pid: i32,
+        /// The data directory.
+        data: PathBuf,
+    },
+    /// The server does not stop.
+    #[error("PostgreSQL (process {pid}) does not stop")]
+    NotStopped {
+        /// The server.
+        pid: i32,
+    },
+    /// The superuser's password is not the one the cluster was made with.
+    #[error("the superuser password given is not the one of the cluster in {}", .0.display())]
+    Password(PathBuf),
+    /// A name that would have to be quoted.
+    #[error("{0:?} will not do as a database name; use lower-case letters, digits and _")]
+    DatabaseName(String),
+    /// Setting up roles and databases failed.
+    #[error("setting up the cluster failed; see {}", log.display())]
+    Setup {
+        /// What to read.
+        log: PathBuf,
+        /// What the server said.
+        #[source]
+        source: sqlx::Error,
+    },
+}
+
+/// A running cluster.
+pub struct Cluster {
+    spec: ClusterSpec,
+    binaries: Binaries,
+    account: Account,
+    /// Held open for the server to live; see `WATCHDOG`.
+    leashes: Vec<ChildStdin>,
+}
+
+/// Starts the server ($1, on data $2, logging to $3) and ends it when standard input closes, which the kernel does for
+/// whoever holds the other end, however that one died. Then removes $4, if given.
+const WATCHDOG: &str = r#"
+"$1" -D "$2" >>"$3" 2>&1 </dev/null &
+server=$!
+echo "$server"
+exec >/dev/null
+read -r never
+kill -QUIT "$server" 2>/dev/null
+wait "$server"
+[ -z "$4" ] || rm -rf -- "$4"
+"#;
+
+impl Cluster {
+    /// Makes the cluster be there and run: makes the data directory, starts the server, creates the database and the
+    /// logins, each only where that is still to be done. Two callers at once wait for each other.
+    ///
+    /// # Errors
+    /// Each [`EmbeddedError`] says what to do, or which log to read.
+    pub async fn ensure(spec: &ClusterSpec) -> Result<Self, EmbeddedError> {
+        setup::check_name(&spec.database)?;
+        let data = spec.state_dir.join("data");
+        let account = Account::choose(spec.account.as_deref(), &data)?;
+        account.own_dir(&spec.state_dir)?;
+        account.reaches(&spec.state_dir).await?;
+        let _alone = lock(&spec.state_dir).await?;
+        let binaries = Binaries::find(spec.binaries.as_deref(), postmaster::major_of(&data))?;
+        let mut cluster = Self {
+            spec: spec.clone(),
+            binaries,
+            account,
+            leashes: Vec::new(),
+        };
+        if postmaster::major_of(&data).is_none() {
+            cluster.init(&data).await?;
+        }
+        cluster.start().await?;
+        cluster.set_up().await?;
+        Ok(cluster)
+    }
+
+    /// Starts the server if it does not run, or runs with other settings.
+    ///
+    /// # Errors
+    /// As [`ensure`](Self::ensure).
+    pub async fn start(&mut self) -> Result<(), EmbeddedError> {
+        let data = self.data();
+        let sockets = self.socket_dir();
+        self.account.own_dir(&sockets)?;
+        let settings = config::settings(self.spec.port, &sockets, self.spec.durability);
+        let mut changed = false;
+        for (file, text) in [("exarch.conf", settings.as_str()), ("pg_hba.conf", config::HBA)] {
+            let path = data.join(file);
+            changed |= self.account.write(&path, text)?;
+        }
+        if postmaster::running(&data).is_some() {
+            if !changed {
+                return self.ready(None).await;
+            }
+            self.stop(StopMode::Fast).await?;
+        }
+        postmaster::clear_stale(&data, &sockets).await?;
+        self.port_is_free()?;
+        let server = match self.spec.life {
+            Life::Detached => {
+                self.launch_detached(&data).await?;
+                None
+            }
+            Life::WithProcess => Some(self.launch_on_leash(&data, None)?),
+            Life::Throwaway => Some(self.launch_on_leash(&data, Some(&self.spec.state_dir.clone()))?),
+        };
+        self.ready(server).await
+    }
+
+    /// Stops the server and waits until it is gone; does nothing when it does not run.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::NotStopped`].
+    pub async fn stop(&self, mode: StopMode) -> Result<(), EmbeddedError> {
+        let signal = match mode {
+            StopMode::Fast => Signal::INT,
+            StopMode::Immediate => Signal::QUIT,
+        };
+        postmaster::stop(&self.data(), signal, STOP_AT_MOST).await
+    }
+
+    /// The server's process, if it runs.
+    pub fn pid(&self) -> Option<i32> {
+        postmaster::running(&self.data())
+    }
+
+    /// The file the server writes its log to.
+    pub fn log(&self) -> PathBuf {
+        self.spec.state_dir.join("postgres.log")
+    }
+
+    /// Where the server's socket is.
+    pub fn socket_dir(&self) -> PathBuf {
+        config::socket_dir(&self.spec.state_dir)
+    }
+
+    /// What the cluster was asked to be like.
+    pub fn spec(&self) -> &ClusterSpec {
+        &self.spec
+    }
+
+    /// The URL, with its password, by which `exarch_owner` reaches the database.
+    pub fn owner_url(&self) -> SecretString {
+        self.url_of(Login::Owner)
+    }
+
+    /// The URL, with its password, by which `exarch_app` reaches the database.
+    pub fn app_url(&self) -> SecretString {
+        self.url_of(Login::App)
+    }
+
+    /// The URL, with its password, by which `login` reaches the database.
+    pub fn url_of(&self, login: Login) -> SecretString {
+        self.url_to(login, &self.spec.database)
+    }
+
+    /// The URL, with its password, by which `login` reaches another database of the cluster.
+    pub fn url_to(&self, login: Login, database: &str) -> SecretString {
+        let secret = self.spec.passwords.of(login).expose_secret();
+        let password: String = secret.bytes().map(percent).collect();
+        format!(
+            "postgres://{}:{password}@127.0.0.1:{}/{database}",
+            login.name(),
+            self.spec.port
+        )
+        .into()
+    }
+
+    /// How `login` reaches `database`.
+    pub fn options_of(&self, login: Login, database: &str) -> PgConnectOptions {
+        self.options(login.name(), self.spec.passwords.of(login), database)
+    }
+
+    /// Pool settings by which `login` reaches `schema` in `database`.
+    pub fn settings_of(&self, login: Login, schema: Schema, database: &str) -> PoolSettings {
+        PoolSettings::new(schema, self.options_of(login, database))
+    }
+
+    fn options(&self, name: &str, password: &SecretString, database: &str) -> PgConnectOptions {
+        PgConnectOptions::new_without_pgpass()
+            .host("127.0.0.1")
+            .port(self.spec.port)
+            .username(name)
+            .password(password.expose_secret())
+            .database(database)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.spec.state_dir.join("data")
+    }
+
+    /// Makes the data directory under another name first: what is called `data` is whole.
+    async fn init(&self, data: &Path) -> Result<(), EmbeddedError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |source| EmbeddedError::Directory { path, source }
+        };
+        let unfinished = self.spec.state_dir.join("data.new");
+        if unfinished.exists() {
+            fs::remove_dir_all(&unfinished).map_err(failed(&unfinished))?;
+        }
+        self.account.own_dir(&unfinished)?;
+        let password = self.spec.state_dir.join("superuser.new");
+        self.account
+            .write(&password, self.spec.passwords.superuser.expose_secret())?;
+        let mut initdb = self.account.command(self.binaries.path("initdb"));
+        initdb.arg("-D").arg(&unfinished).arg("--pwfile").arg(&password);
+        initdb.args(["-U", SUPERUSER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8"]);
+        initdb.arg(match self.spec.durability {
+            Durability::Durable => "--data-checksums",
+            Durability::ForTests => "--no-sync",
+        });
+        let done = initdb.output().await;
+        let removed = fs::remove_file(&password);
+        let log = self.spec.state_dir.join("initdb.log");
+        let done = done.map_err(failed(&log))?;
+        let told = [done.stdout, done.stderr].concat();
+        self.account.write(&log, &String::from_utf8_lossy(&told))?;
+        removed.map_err(failed(&password))?;
+        if !done.status.success() {
+            return Err(EmbeddedError::Init { log });
+        }
+        let conf = unfinished.join("postgresql.conf");
+        let text = fs::read_to_string(&conf).map_err(failed(&conf))?;
+        self.account
+            .write(&conf, &format!("{text}\ninclude_if_exists = 'exarch.conf'\n"))?;
+        fs::rename(&unfinished, data).map_err(failed(data))
+    }
+
+    fn port_is_free(&self) -> Result<(), EmbeddedError> {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, self.spec.port)) {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse => Err(EmbeddedError::PortInUse(self.spec.port)),
+            // anything else the server will say better
+            _ => Ok(()),
+        }
+    }
+
+    async fn launch_detached(&self, data: &Path) -> Result<(), EmbeddedError> {
+        let mut start = self.account.command(self.binaries.path("pg_ctl"));
+        start
+            .args(["start", "--silent", "--wait", "--timeout"])
+            .arg(START_AT_MOST.as_secs().to_string());
+        start
+            .arg("-D")
+            .arg(data)
+            .arg("-l")
+            .arg(self.log())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        match start.status().await {
+            Ok(status) if status.success() => Ok(()),
+            _ => Err(self.not_started()),
+        }
+    }
+
+    /// Starts the server under a shell that ends it when we end. Answers the server's process.
+    fn launch_on_leash(&mut self, data: &Path, then_remove: Option<&Path>) -> Result<i32, EmbeddedError> {
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC");
+        if let Account::Other { uid, gid, .. } = self.account {
+            shell.uid(uid).gid(gid);
+        }
+        // a group of its own: an interrupt from the terminal reaches us, not the server under us
+        shell.current_dir("/").process_group(0);
+        shell
+            .args(["-c", WATCHDOG, "sh"])
+            .arg(self.binaries.path("postgres"))
+            .arg(data)
+            .arg(self.log());
+        shell.arg(then_remove.unwrap_or(Path::new("")));
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut shell = shell.spawn().map_err(|_| self.not_started())?;
+        let mut told = String::new();
+        let out = shell.stdout.take().expect("piped above");
+        let read = BufReader::new(out).read_line(&mut told);
+        self.leashes.extend(shell.stdin.take());
+        match (read, told.trim().parse()) {
+            (Ok(_), Ok(pid)) => Ok(pid),
+            _ => Err(self.not_started()),
+        }
+    }
+
+    /// Waits until the server answers; `server` is its process, if it is ours to watch.
+    async fn ready(&self, server: Option<i32>) -> Result<(), EmbeddedError> {
+        let give_up = Instant::now() + START_AT_MOST;
+        loop {
+            match self.superuser("postgres").await {
+                Ok(conn) => {
+                    let _ = conn.close().await;
+                    return Ok(());
+                }
+                Err(sqlx::Error::Database(e)) if e.code().as_deref() == Some("28P01") => {
+                    return Err(EmbeddedError::Password(self.spec.state_dir.clone()));
+                }
+                Err(_) if Instant::now() > give_up || server.is_some_and(|pid| !postmaster::is_alive(pid)) => {
+                    return Err(self.not_started());
+                }
+                Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    }
+
+    fn not_started(&self) -> EmbeddedError {
+        // somebody may have taken the port since we looked
+        self.port_is_free()
+            .err()
+            .unwrap_or(EmbeddedError::Start { log: self.log() })
+    }
+
+    /// The superuser's connection, through the socket: whoever else may listen on the port is not met there.
+    async fn superuser(&self, database: &str) -> Result<PgConnection, sqlx::Error> {
+        let options = self
+            .options(SUPERUSER, &self.spec.passwords.superuser, database)
+            .socket(self.socket_dir());
+        PgConnection::connect_with(&options).await
+    }
+}
+
+fn percent(byte: u8) -> String {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    }
+}
+
+/// Held while the state directory is worked on; the kernel lets go of it for whoever dies.
+async fn lock(state: &Path) -> Result<fs::File, EmbeddedError> {
+    let path = state.join("lock");
+    let failed = |source| EmbeddedError::Directory {
+        path: path.clone(),
+        source,
+    };
+    let file = fs::OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(failed)?;
+    tokio::task::spawn_blocking(move || file.lock().map(|()| file))
+        .await
+        .map_err(|joined| failed(std::io::Error::other(joined)))?
+        .map_err(failed)
+}
