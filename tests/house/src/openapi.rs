@@ -1,0 +1,95 @@
+//! Rules about the API as the servers describe it.
+use crate::Violation;
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The committed descriptions of the servers' APIs.
+pub const DOCUMENTS: [&str; 2] = ["global/controller/openapi.json", "regional/gateway/openapi.json"];
+
+/// Which permissions the operations of a document need, and the operations that do not say who may call them.
+pub fn needs<'a>(path: &str, document: &'a Value, table: &BTreeSet<&str>) -> (BTreeSet<&'a str>, Vec<Violation>) {
+    const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+    let (mut needed, mut found) = (BTreeSet::new(), Vec::new());
+    let items = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let operations: Vec<(String, &Value)> = items
+        .filter_map(|(route, item)| Some((route, item.as_object()?)))
+        .flat_map(|(route, item)| {
+            let methods = item.iter().filter(|(method, _)| METHODS.contains(&method.as_str()));
+            methods.map(move |(method, operation)| (format!("{path}: {} {route}", method.to_uppercase()), operation))
+        })
+        .collect();
+    if operations.is_empty() {
+        found.push(format!("{path}: describes no operation"));
+    }
+    for (operation, value) in operations {
+        let text = |key| value.get(key).and_then(Value::as_str);
+        match (text("x-exarch-kind"), text("x-exarch-permission")) {
+            (Some("needs"), Some(permission)) if table.contains(permission) => {
+                needed.insert(permission);
+            }
+            (Some("needs"), Some(permission)) => {
+                found.push(format!("{operation}: needs {permission}, which is not in the table"));
+            }
+            (Some("needs"), None) => found.push(format!("{operation}: needs a permission and names none")),
+            (Some("public" | "self" | "agent" | "peer"), None) => {}
+            (kind, permission) => {
+                found.push(format!(
+                    "{operation}: kind {kind:?} with permission {permission:?} is none"
+                ));
+            }
+        }
+    }
+    (needed, found)
+}
+
+/// Names of the table that no route needs.
+pub fn without_a_route(needed: &BTreeSet<&str>, table: &BTreeSet<&str>) -> Vec<Violation> {
+    table
+        .difference(needed)
+        .map(|name| format!("{name} is in the table of permissions and no route needs it"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(operation: &Value) -> (BTreeSet<String>, usize) {
+        let document = json!({"paths": {"/v1/leases": {"get": operation, "parameters": []}}});
+        let table = BTreeSet::from(["lease.list"]);
+        let (needed, found) = needs("openapi.json", &document, &table);
+        (needed.into_iter().map(str::to_owned).collect(), found.len())
+    }
+
+    #[test]
+    fn an_operation_that_does_not_say_who_may_call_it_is_caught() {
+        for planted in [
+            json!({}),
+            json!({"x-exarch-kind": "everyone"}),
+            json!({"x-exarch-kind": "needs"}),
+            json!({"x-exarch-kind": "needs", "x-exarch-permission": "lease.frobnicate"}),
+            json!({"x-exarch-kind": "public", "x-exarch-permission": "lease.list"}),
+            json!({"x-exarch-permission": "lease.list"}),
+        ] {
+            assert_eq!(check(&planted), (BTreeSet::new(), 1), "{planted}");
+        }
+        for kind in ["public", "self", "agent", "peer"] {
+            assert_eq!(check(&json!({"x-exarch-kind": kind})), (BTreeSet::new(), 0));
+        }
+        let needs = json!({"x-exarch-kind": "needs", "x-exarch-permission": "lease.list"});
+        assert_eq!(check(&needs), (BTreeSet::from(["lease.list".to_owned()]), 0));
+    }
+
+    #[test]
+    fn a_document_without_operations_is_caught() {
+        assert_eq!(needs("openapi.json", &json!({}), &BTreeSet::new()).1.len(), 1);
+    }
+
+    #[test]
+    fn a_permission_without_a_route_is_caught() {
+        let table = BTreeSet::from(["lease.list", "lease.revoke"]);
+        assert_eq!(without_a_route(&BTreeSet::from(["lease.list"]), &table).len(), 1);
+        assert_eq!(without_a_route(&table, &table).len(), 0);
+    }
+}
