@@ -61,7 +61,7 @@ pub struct Tenant {
     pub slug: Slug,
     /// Its name.
     pub name: String,
-    /// `active`, `suspended-billing`, …; an unknown word counts as an incident.
+    /// `active`, `suspended(billing)`, … as `TenantState` of common/authz spells it; an unknown word counts as an incident.
     pub state: String,
     /// Its right to be here.
     pub entitlement: Entitlement,
