@@ -48,10 +48,11 @@ BEGIN
 END
 $$;
 
--- Puts a tenant's table (or partition) under row security: the two restrictive policies and, for each command named in
--- `commands` (select, insert, update, delete), the grant to exarch_app and the permissive policy it needs. Called once, by
--- the file that creates the table; what other logins may do is written out there.
-CREATE FUNCTION gc.protect(target regclass, VARIADIC commands text[]) RETURNS void LANGUAGE plpgsql AS $$
+-- Puts a tenant's table under row security: the two restrictive policies and, for each command named in `commands`
+-- (select, insert, update, delete), the grant to exarch_app and the permissive policy it needs. Called once, by the file
+-- that creates the table; what other logins may do is written out there. A partition is put under it too, with no command:
+-- it is read through its table.
+CREATE FUNCTION gc.protect(target regclass, VARIADIC commands text[] DEFAULT '{}') RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
   short text := (SELECT relname FROM pg_catalog.pg_class WHERE oid = target);
   command text;

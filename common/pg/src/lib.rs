@@ -13,6 +13,7 @@ mod error;
 mod login;
 pub mod migrate;
 mod pools;
+pub mod rls;
 mod tx;
 pub mod wakeups;
 

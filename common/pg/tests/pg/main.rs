@@ -7,6 +7,7 @@ mod errors;
 mod logins;
 mod migrations;
 mod outages;
+mod row_security;
 mod wakeups;
 
 use exarch_common_base::{ClusterId, TenantId};
