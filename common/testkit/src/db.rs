@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 use exarch_common_base::{Ambient, SecretString};
 use exarch_common_pg::embedded::{Cluster, ClusterSpec, Durability, EmbeddedError, Life, Passwords};
@@ -181,8 +181,19 @@ pub fn throwaway_spec() -> ClusterSpec {
     spec
 }
 
-/// A loopback port nobody listens on at this moment.
+/// A loopback port that nobody has at this moment and that this process was not told before. Not one the system would give
+/// out for port 0: those also go to every connection somebody opens.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("a bound listener has an address").port()
+    static FIRST: OnceLock<u16> = OnceLock::new();
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let first = *FIRST.get_or_init(|| u16::from_le_bytes(Ambient::system().bytes()) % PORTS);
+    loop {
+        let port = 20_000 + (first + GIVEN.fetch_add(1, Ordering::Relaxed) % PORTS) % PORTS;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
 }
+
+/// How many ports, from 20,000 on, are tried: up to where Linux begins to give out its own.
+const PORTS: u16 = 12_000;

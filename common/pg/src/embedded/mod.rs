@@ -15,7 +15,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use exarch_common_base::{Ambient, ExposeSecret, SecretString};
@@ -131,9 +131,9 @@ pub enum Durability {
 pub enum Life {
     /// Until it is stopped.
     Detached,
-    /// As long as this process, however it ends.
+    /// As long as the [`Cluster`], which ends with this process at the latest, however that ends.
     WithProcess,
-    /// As long as this process, however it ends; then the state directory is removed as well.
+    /// The same; then the state directory is removed as well.
     Throwaway,
 }
 
@@ -229,8 +229,8 @@ pub struct Cluster {
     spec: ClusterSpec,
     binaries: Binaries,
     account: Account,
-    /// Held open for the server to live; see `WATCHDOG`.
-    leashes: Vec<ChildStdin>,
+    /// The shells that hold the server; see `WATCHDOG`.
+    leashes: Vec<Child>,
 }
 
 /// Starts the server ($1, on data $2, logging to $3) and ends it when standard input closes, which the kernel does for
@@ -477,7 +477,7 @@ impl Cluster {
         let mut told = String::new();
         let out = shell.stdout.take().expect("piped above");
         let read = BufReader::new(out).read_line(&mut told);
-        self.leashes.extend(shell.stdin.take());
+        self.leashes.push(shell);
         match (read, told.trim().parse()) {
             (Ok(_), Ok(pid)) => Ok(pid),
             _ => Err(self.not_started()),
@@ -517,6 +517,19 @@ impl Cluster {
             .options(SUPERUSER, &self.spec.passwords.superuser, database)
             .socket(self.socket_dir());
         PgConnection::connect_with(&options).await
+    }
+}
+
+impl Drop for Cluster {
+    /// Lets go of a server that lives no longer than this, and waits until it and what it leaves behind are gone, so that
+    /// the directory can be used again.
+    fn drop(&mut self) {
+        for leash in &mut self.leashes {
+            drop(leash.stdin.take());
+        }
+        for leash in &mut self.leashes {
+            let _ = leash.wait();
+        }
     }
 }
 
