@@ -11,10 +11,8 @@ export function ErrorPage({ error }: { error: unknown }) {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const upgraded = STALE_APP.test(text);
   return (
-    <main className="grid min-h-dvh place-items-center">
-      <title>Fault · Exarch</title>
+    <main role="alert" className="grid min-h-dvh place-items-center">
       <EmptyState
-        heading="h1"
         Icon={Bug}
         title={upgraded ? 'The dashboard was updated' : 'This page met a fault'}
         action={
@@ -48,7 +46,6 @@ export function NotFoundPage() {
     <main className="grid min-h-dvh place-items-center">
       <title>Not found · Exarch</title>
       <EmptyState
-        heading="h1"
         Icon={Compass}
         title="There is no such page"
         action={<Button onClick={() => void router.navigate({ to: links.home })}>Go to regions</Button>}
