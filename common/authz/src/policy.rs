@@ -143,19 +143,25 @@ impl<A: Action> fmt::Debug for Permit<A> {
 /// # Errors
 /// A [`Refusal`] that knows its status and its story.
 pub fn check<A: Action>(caller: &Caller, target: Target) -> Result<Permit<A>, Refusal> {
-    match decide(caller, A::PERMISSION, target) {
-        Ok(()) => Ok(Permit {
-            caller: caller.clone(),
-            target,
-            action: PhantomData,
-        }),
-        Err(reason) => Err(Refusal {
-            permission: A::PERMISSION,
-            principal: Some(caller.principal()),
-            target,
-            reason,
-        }),
-    }
+    allows(caller, A::PERMISSION, target)?;
+    Ok(Permit {
+        caller: caller.clone(),
+        target,
+        action: PhantomData,
+    })
+}
+
+/// The same question without a permit: for a gate, which knows the permission of a route and not what it will do.
+///
+/// # Errors
+/// As [`check`].
+pub fn allows(caller: &Caller, permission: Permission, target: Target) -> Result<(), Refusal> {
+    decide(caller, permission, target).map_err(|reason| Refusal {
+        permission,
+        principal: Some(caller.principal()),
+        target,
+        reason,
+    })
 }
 
 fn decide(caller: &Caller, permission: Permission, target: Target) -> Result<(), Reason> {

@@ -1,7 +1,34 @@
 //! Messages between gateway and global, beside the passport: joining, renewal, acknowledgement.
+//!
+//! Bodies are JSON, both ways; a passport alone travels as CBOR ([`CBOR`]).
 use crate::user_token::Version;
 use exarch_common_base::{RegionId, Slug};
 use serde::{Deserialize, Serialize};
+
+/// Media type of a [`crate::passport::Push`].
+pub const CBOR: &str = "application/cbor";
+/// Bytes of one range of a section at most; asking for more gives this many.
+pub const MAX_RANGE: usize = 512 * 1024;
+
+/// Where the messages go.
+pub mod paths {
+    /// Gateway to global, without a certificate: [`super::Join`] for [`super::Joined`].
+    pub const JOIN: &str = "/federation/v1/join";
+    /// Gateway to global: [`super::RenewCertificate`] for [`super::RenewedCertificate`].
+    pub const CERTIFICATE: &str = "/federation/v1/certificate";
+    /// Gateway to global: [`super::AgentCa`], answered 204.
+    pub const AGENT_CA: &str = "/federation/v1/agent-ca";
+    /// Gateway to global: `?have=G.V` (left out: nothing) for a push; global to gateway: the push as the body, answered
+    /// 2xx once it is taken.
+    pub const PASSPORT: &str = "/federation/v1/passport";
+    /// Gateway to global: `…/{id}?offset=&length=` for the bytes of a section's present contents from `offset`. Fewer
+    /// than asked for means that it ends there; 404 that there is no such section.
+    pub const SECTIONS: &str = "/federation/v1/passport/sections";
+    /// Gateway to global: [`super::Acknowledge`], answered 204.
+    pub const ACKNOWLEDGE: &str = "/federation/v1/passport/acknowledge";
+    /// Global to gateway: [`crate::health::Probe`] for [`crate::health::ProbeAnswer`].
+    pub const PROBE: &str = "/federation/v1/probe";
+}
 
 /// `POST /federation/v1/join`, ALPN `exarch-join/1`.
 #[derive(Clone, Serialize, Deserialize)]

@@ -1,1 +1,13 @@
-//! .
+//! The gateway of one region: it owns the region's clusters, hosts, agents, leases and audit, and governs by the passport
+//! that the global signed, also when the global is silent.
+//!
+//! Rooms are capabilities. A room adds its routes in [`router`], its state in [`app::Parts`] and its background work in
+//! [`app::App::background`], one line each.
+pub mod app;
+pub mod directory;
+pub mod federation;
+pub mod gate;
+pub mod router;
+pub mod secrets;
+pub mod sessions;
+pub mod settings;

@@ -50,7 +50,7 @@ const MOST_PAGES = 50;
 
 /** All items of a list, page after page. */
 export async function all<T>(
-  page: (query: { limit: number; page_token?: string }) => Promise<Outcome<{ items: T[]; next_page_token?: string }>>,
+  page: (query: { limit: number; page_token?: string }) => Promise<Outcome<{ items: T[]; next_page_token?: string | null }>>,
 ): Promise<T[]> {
   const items: T[] = [];
   let page_token: string | undefined;

@@ -9,11 +9,11 @@ import { Trouble } from '../shell/Trouble';
 import { duration } from '../time';
 import { Card } from '../ui/Card';
 import { EmptyState } from '../ui/EmptyState';
-import { Freshness, StaleNotice, useLive } from '../ui/Freshness';
+import { Freshness, useLive } from '../ui/Freshness';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Time } from '../ui/Time';
-import { ConsoleLink, Latency, Nothing, RegionName, StateBadge } from './cells';
+import { ConsoleLink, Latency, Nothing, RegionName, StateBadge, StateWithNote } from './cells';
 import { lookOf, passportTier, type PassportTier } from './state';
 
 /** Skew over this raises an alarm at the global. */
@@ -31,13 +31,12 @@ const columns: Column<Region>[] = [
 ];
 
 /** Every region of the federation, for provider staff: the fleet's state and nothing of tenants. */
-export function Federation() {
+export function Federation({ level }: { level: 1 | 2 }) {
   const query = useQuery(federationQuery(useMe()));
   const live = useLive(query, REGIONS_EVERY_MS);
   const failed = query.isError && !query.data;
   return (
-    <Section level={2} title="Federation" intro={<Summary regions={query.data} />} aside={<Freshness live={live} />}>
-      <StaleNotice live={live} />
+    <Section level={level} title="Federation" intro={<Summary regions={query.data} />} aside={<Freshness live={live} />}>
       <Card>
         {failed ? (
           <Trouble title="The federation could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} />
@@ -67,12 +66,7 @@ function Summary({ regions }: { regions: Region[] | undefined }) {
 function Health({ region }: { region: Region }) {
   const skew = Math.abs(region.skew_ms ?? 0);
   const notes = [region.reason, skew > SKEW_ALARM_MS ? `Its clock is ${duration(skew)} off.` : undefined].filter(Boolean);
-  return (
-    <span className="flex flex-wrap items-center gap-x-2.5 gap-y-0.5">
-      <StateBadge state={region.health} />
-      {notes.length > 0 && <span className="max-w-80 text-sm text-mute">{notes.join(' ')}</span>}
-    </span>
-  );
+  return <StateWithNote state={region.health} note={notes.join(' ') || undefined} />;
 }
 
 /** `active` is the rule and stays quiet; every other stage of life stands out. */
@@ -86,12 +80,12 @@ const tierLooks: Record<PassportTier, string> = { fresh: 'text-mute', stale: 'te
 function Passport({ passport }: { passport: Region['passport'] }) {
   if (!passport) return <Nothing says="none yet" />;
   const { version, acknowledged, age_seconds: age } = passport;
-  const tier = age === undefined ? undefined : passportTier(age);
+  const tier = age == null ? undefined : passportTier(age);
   return (
     <span className="whitespace-nowrap tabular-nums">
       v{version}
-      {tier && age !== undefined && <span className={clsx('text-sm', tierLooks[tier])}> · {tier}, {duration(age * 1000)}</span>}
-      {acknowledged !== undefined && acknowledged < version && (
+      {tier && age != null && <span className={clsx('text-sm', tierLooks[tier])}> · {tier}, {duration(age * 1000)}</span>}
+      {acknowledged != null && acknowledged < version && (
         <span className="block text-sm text-warn">the region has v{acknowledged}</span>
       )}
     </span>

@@ -7,15 +7,15 @@ import type { MyRegion } from '../api/types';
 import { Trouble } from '../shell/Trouble';
 import { Card } from '../ui/Card';
 import { EmptyState } from '../ui/EmptyState';
-import { Freshness, StaleNotice, useLive } from '../ui/Freshness';
+import { Freshness, useLive } from '../ui/Freshness';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
-import { ConsoleLink, Latency, RegionName, StateBadge } from './cells';
+import { ConsoleLink, Latency, RegionName, StateWithNote } from './cells';
 import { lookOf } from './state';
 
 const columns: Column<MyRegion>[] = [
-  { key: 'name', header: 'Region', width: 'sm:w-2/5', rowHeader: true, sort: (r) => r.name, cell: (r) => <RegionName name={r.name} slug={r.slug} /> },
-  { key: 'state', header: 'State', width: 'sm:w-1/4', sort: (r) => lookOf(r.state).urgency, cell: (r) => <StateBadge state={r.state} /> },
+  { key: 'name', header: 'Region', width: 'sm:w-1/4', rowHeader: true, sort: (r) => r.name, cell: (r) => <RegionName name={r.name} slug={r.slug} /> },
+  { key: 'state', header: 'State', width: 'sm:w-1/2', sort: (r) => lookOf(r.state).urgency, cell: (r) => <StateWithNote state={r.state} note={r.state === 'healthy' ? undefined : lookOf(r.state).meaning} /> },
   { key: 'latency', header: 'Latency', align: 'right', sort: (r) => r.latency_ms, cell: (r) => <Latency ms={r.latency_ms} state={r.state} /> },
   { key: 'console', header: 'Console', align: 'right', cell: (r) => <ConsoleLink name={r.name} url={r.console_url} state={r.state} /> },
 ];
@@ -33,7 +33,6 @@ export function MyRegions() {
       intro={me.tenant ? <>The regions of {me.tenant.name} that you may enter.</> : undefined}
       aside={<Freshness live={live} />}
     >
-      <StaleNotice live={live} />
       <Card>
         {failed ? (
           <Trouble title="Your regions could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} />

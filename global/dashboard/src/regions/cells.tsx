@@ -8,6 +8,16 @@ export function StateBadge({ state }: { state: string }) {
   return <StatusBadge tone={tone} word={word} Icon={Icon} title={meaning} />;
 }
 
+/** A state, and beside it what it means or why it is so. */
+export function StateWithNote({ state, note }: { state: string; note?: string }) {
+  return (
+    <span className="flex flex-wrap items-center gap-x-2.5 gap-y-0.5">
+      <StateBadge state={state} />
+      {note && <span className="max-w-96 text-sm text-mute">{note}</span>}
+    </span>
+  );
+}
+
 export function RegionName({ name, slug }: { name: string; slug: string }) {
   return (
     <span className="inline-flex flex-wrap items-baseline gap-x-2.5">
@@ -18,8 +28,8 @@ export function RegionName({ name, slug }: { name: string; slug: string }) {
 }
 
 /** Round trip of the last good probe; a silent region's figure is marked as the last known one. */
-export function Latency({ ms, state }: { ms?: number; state: string }) {
-  if (ms === undefined || ms === null) return <Nothing says="not measured" />;
+export function Latency({ ms, state }: { ms?: number | null; state: string }) {
+  if (ms == null) return <Nothing says="not measured" />;
   const known = state === 'unreachable';
   return (
     <span className={known ? 'text-mute' : undefined} title={known ? 'Last known; the region does not answer now.' : undefined}>
@@ -32,10 +42,7 @@ export function Latency({ ms, state }: { ms?: number; state: string }) {
 export function ConsoleLink({ name, url, state, brief = false }: { name: string; url: string; state: string; brief?: boolean }) {
   const href = consoleLink(url);
   const { open, meaning } = lookOf(state);
-  if (!href || !open) {
-    const why = open ? 'No console address' : meaning;
-    return brief ? <Nothing says={why} /> : <span className="text-sm text-mute">{why}</span>;
-  }
+  if (!href || !open) return <Nothing says={open ? 'no console address' : meaning} />;
   return (
     <a
       href={href}

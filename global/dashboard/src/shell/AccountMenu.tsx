@@ -1,6 +1,7 @@
 import { ChevronDown, LogOut, Monitor, Moon, Sun } from 'lucide-react';
 import { useState } from 'react';
 import { api, data } from '../api/client';
+import { isStaff } from '../api/me';
 import { asProblem } from '../api/problem';
 import type { Me } from '../api/types';
 import { tellOtherTabs } from '../tabs';
@@ -54,7 +55,7 @@ export function AccountMenu({ me, signedOut }: { me: Me; signedOut: () => void }
         <div className="space-y-1 border-b border-line px-4 py-3">
           <p className="truncate font-medium">{me.user.email}</p>
           <Roles label={me.tenant ? `In ${me.tenant.name}` : 'In a tenant'} roles={me.roles} />
-          {me.system && <Roles label="In the federation" roles={me.system} />}
+          {isStaff(me) && <Roles label="In the federation" roles={me.system ?? []} />}
           {me.session.expires_at && <SessionEnd at={me.session.expires_at} />}
         </div>
         <fieldset className="border-b border-line px-4 py-3">

@@ -11,8 +11,10 @@ export function ErrorPage({ error }: { error: unknown }) {
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
   const upgraded = STALE_APP.test(text);
   return (
-    <main role="alert" className="grid min-h-dvh place-items-center">
+    <main className="grid min-h-dvh place-items-center">
+      <title>Fault · Exarch</title>
       <EmptyState
+        heading="h1"
         Icon={Bug}
         title={upgraded ? 'The dashboard was updated' : 'This page met a fault'}
         action={
@@ -46,6 +48,7 @@ export function NotFoundPage() {
     <main className="grid min-h-dvh place-items-center">
       <title>Not found · Exarch</title>
       <EmptyState
+        heading="h1"
         Icon={Compass}
         title="There is no such page"
         action={<Button onClick={() => void router.navigate({ to: links.home })}>Go to regions</Button>}

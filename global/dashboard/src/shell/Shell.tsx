@@ -32,7 +32,7 @@ export function Shell({ signedOut }: { signedOut: () => void }) {
       </a>
       <header className="sticky top-0 z-10 border-b border-line bg-surface">
         <div className="mx-auto flex h-13 max-w-page items-center gap-x-6 px-4 sm:px-6">
-          <Link to={links.home} className="flex items-center gap-2 rounded font-semibold tracking-tight">
+          <Link to={links.home} className="flex items-center gap-2 rounded py-1 font-semibold tracking-tight">
             <Mark />
             <span className="max-sm:sr-only">Exarch</span>
           </Link>

@@ -70,7 +70,8 @@ function StepOf({ signIn }: { signIn: SignIn }) {
 function Dead({ signIn, title, children }: { signIn: SignIn; title: string; children: React.ReactNode }) {
   return (
     <div role="alert">
-      <EmptyState Icon={UserX} title={title} action={<Button onClick={signIn.restart}>Sign in as someone else</Button>}>
+      <title>{`${title} · Exarch`}</title>
+      <EmptyState heading="h1" Icon={UserX} title={title} action={<Button onClick={signIn.restart}>Sign in as someone else</Button>}>
         {children}
       </EmptyState>
     </div>

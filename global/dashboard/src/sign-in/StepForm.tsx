@@ -58,7 +58,7 @@ export function StepForm({ signIn, title, intro, submit, busyLabel, onSubmit, re
       )}
       {children}
       <Button type="submit" look="primary" className="w-full py-2 text-lg" busy={busy && busyLabel} aria-disabled={wait > 0}>
-        {wait > 0 ? `Try again in ${duration(wait + 999)}` : submit}
+        {wait > 0 ? `Try again in ${wait < 120_000 ? `${Math.ceil(wait / 1000)} s` : duration(wait)}` : submit}
       </Button>
       {step.next !== 'password' && (
         <Button look="quiet" className="w-full" onClick={signIn.restart}>

@@ -1,8 +1,8 @@
 import type { UseQueryResult } from '@tanstack/react-query';
+import clsx from 'clsx';
 import { Radio, TriangleAlert } from 'lucide-react';
 import { asProblem } from '../api/problem';
 import { absolute, ago, clock, useNow } from '../time';
-import { Notice } from './Notice';
 
 /** Three missed rounds make data old even when no failure was seen: a sleeping tab, or a call that hangs. */
 const MISSED = 3;
@@ -21,32 +21,39 @@ export function useLive(query: UseQueryResult<unknown>, every: number): Live {
   };
 }
 
-/** The age of the figures, always in sight. */
+/** The age of the figures, always in sight, and the cause when they are old. Announced on the change, not each second. */
 export function Freshness({ live }: { live: Live }) {
   const now = useNow();
   if (live.updatedAt === 0) return null;
   const age = ago(now - live.updatedAt);
-  const title = absolute(new Date(live.updatedAt));
-  return live.stale ? (
-    <span title={title} className="inline-flex items-center gap-1.5 rounded-full bg-warn-tint py-0.5 pr-2.5 pl-2 text-sm text-warn">
-      <TriangleAlert size={14} aria-hidden />
-      <span className="font-medium">Stale</span>
-      <span className="tabular-nums">updated {age}</span>
-    </span>
-  ) : (
-    <span title={title} className="inline-flex items-center gap-1.5 py-0.5 text-sm text-mute">
-      <Radio size={14} aria-hidden />
-      <span className="tabular-nums">Updated {age}</span>
-    </span>
-  );
-}
-
-/** Why the figures are old, announced when they become so; not each second. */
-export function StaleNotice({ live }: { live: Live }) {
-  if (!live.stale) return null;
+  const cause = live.sentence ?? 'No answer has come since.';
   return (
-    <Notice kind="warn" className="mb-3">
-      Last known figures, from {clock(live.updatedAt)}. {live.sentence ?? 'No answer has come since.'} The page keeps trying.
-    </Notice>
+    <div className="flex flex-wrap items-center gap-x-2.5 gap-y-1 text-sm">
+      <span role="status" className="sr-only">
+        {live.stale ? `Last known figures, from ${clock(live.updatedAt)}. ${cause} The page keeps trying.` : ''}
+      </span>
+      {live.stale && (
+        <span className="text-warn" aria-hidden>
+          {cause}
+        </span>
+      )}
+      <span
+        title={absolute(new Date(live.updatedAt))}
+        className={clsx('inline-flex items-center gap-1.5 whitespace-nowrap tabular-nums', live.stale ? 'rounded-full bg-warn-tint py-0.5 pr-2.5 pl-2 text-warn' : 'py-0.5 text-mute')}
+      >
+        {live.stale ? (
+          <>
+            <TriangleAlert size={14} aria-hidden />
+            <span className="font-medium">Stale</span>
+            {`updated ${age}`}
+          </>
+        ) : (
+          <>
+            <Radio size={14} aria-hidden />
+            {`Updated ${age}`}
+          </>
+        )}
+      </span>
+    </div>
   );
 }

@@ -2,12 +2,14 @@ import clsx from 'clsx';
 import { ArrowDown, ArrowUp } from 'lucide-react';
 import { useState, type ReactNode } from 'react';
 
+type Value = string | number | null | undefined;
+
 export type Column<Row> = {
   key: string;
   header: string;
   cell: (row: Row) => ReactNode;
   /** Makes the column sortable; rows without a value come last in both directions. */
-  sort?: (row: Row) => string | number | undefined;
+  sort?: (row: Row) => Value;
   align?: 'right';
   /** Share of the width, as a class; columns without one share the rest. */
   width?: string;
@@ -31,7 +33,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
   const by = columns.find((column) => column.key === sort.key)?.sort;
   const sorted = rows && by ? [...rows].sort((a, b) => order(by(a), by(b), sort.down) || order(rowKey(a), rowKey(b), false)) : rows;
   return (
-    <div className="overflow-x-auto" role="region" aria-label={caption} tabIndex={0}>
+    <div className="overflow-x-auto">
       <table className={clsx('w-full border-collapse text-left', stale && 'text-mute')} aria-busy={rows === undefined}>
         <caption className="sr-only">{caption}</caption>
         <thead className="text-sm text-mute">
@@ -41,7 +43,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
                 key={column.key}
                 scope="col"
                 aria-sort={sort.key === column.key && column.sort ? (sort.down ? 'descending' : 'ascending') : undefined}
-                className={clsx('px-3 py-2 font-medium whitespace-nowrap first:pl-4 last:pr-4', column.width, column.align === 'right' && 'text-right')}
+                className={clsx('px-2 py-2 font-medium whitespace-nowrap first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4', column.width, column.align === 'right' && 'text-right')}
               >
                 {column.sort ? (
                   <button
@@ -53,7 +55,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
                     <SortMark shown={sort.key === column.key} down={sort.down} />
                   </button>
                 ) : (
-                  column.header
+                  <span className="inline-flex align-middle">{column.header}</span>
                 )}
               </th>
             ))}
@@ -64,7 +66,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
             ? [0, 1, 2].map((row) => (
                 <tr key={row} className="border-b border-line last:border-0" aria-hidden>
                   {columns.map((column, n) => (
-                    <td key={column.key} className="px-3 py-3.5 first:pl-4 last:pr-4">
+                    <td key={column.key} className="px-2 py-3.5 first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4">
                       <div className={clsx('h-3 animate-pulse rounded bg-sunken', n === 0 ? 'w-36' : 'w-16', column.align === 'right' && 'ml-auto')} />
                     </td>
                   ))}
@@ -78,7 +80,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
                       <Cell
                         key={column.key}
                         scope={column.rowHeader ? 'row' : undefined}
-                        className={clsx('px-3 py-2 align-middle font-normal first:pl-4 last:pr-4', column.align === 'right' && 'text-right tabular-nums')}
+                        className={clsx('px-2 py-2 align-middle font-normal first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4', column.align === 'right' && 'text-right tabular-nums')}
                       >
                         {column.cell(row)}
                       </Cell>
@@ -97,8 +99,8 @@ function SortMark({ shown, down }: { shown: boolean; down: boolean }) {
   return <Icon size={13} aria-hidden className={shown ? '' : 'opacity-0 group-hover:opacity-60'} />;
 }
 
-function order(a: string | number | undefined, b: string | number | undefined, down: boolean): number {
-  if (a === undefined || b === undefined) return Number(a === undefined) - Number(b === undefined);
+function order(a: Value, b: Value, down: boolean): number {
+  if (a == null || b == null) return Number(a == null) - Number(b == null);
   const sign = typeof a === 'number' && typeof b === 'number' ? a - b : String(a).localeCompare(String(b), 'en', { numeric: true });
   return down ? -sign : sign;
 }

@@ -35,7 +35,7 @@ export function Toasts() {
       {shown.map(({ id, text }) => (
         <div key={id} className="flex items-start gap-2 rounded-lg border border-line bg-surface py-2 pr-2 pl-3 shadow-lg">
           <p className="min-w-0 flex-1 py-0.5">{text}</p>
-          <button type="button" aria-label="Dismiss" onClick={() => dismiss(id)} className="rounded p-1 text-mute hover:text-ink">
+          <button type="button" aria-label="Dismiss" onClick={() => dismiss(id)} className="grid size-6 place-items-center rounded text-mute hover:text-ink">
             <X size={15} aria-hidden />
           </button>
         </div>

@@ -1,0 +1,136 @@
+//! Who may pass: authenticates each request by the kind of its route, and refuses what the state of the region does not
+//! leave.
+//!
+//! On the listener for people, routes are [`RouteKind::Public`], [`RouteKind::SelfOnly`] or [`RouteKind::Needs`]; on the one
+//! for agents, [`RouteKind::Agent`]. A route on a listener where its kind has no meaning is never served.
+use crate::{app::App, sessions};
+use axum::http::request::Parts;
+use exarch_common_authz::{Action, Caller, Clusters, Permit, Refusal, Scope, Target, policy};
+use exarch_common_base::{Ambient, DecisionId, TenantId};
+use exarch_common_http::{Problem, RouteKind};
+use exarch_common_pg::{self as pg, InTenant, TenantContext};
+use std::ops::Deref;
+
+/// Which listener a table of routes is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Face {
+    /// People and their software.
+    Public,
+    /// Agents with a certificate.
+    Agents,
+    /// Agents that enrol.
+    Enrol,
+}
+
+/// The gate of one listener.
+#[derive(Clone)]
+pub struct Gate {
+    app: App,
+    face: Face,
+}
+
+impl Gate {
+    /// For the routes of `face`.
+    pub fn new(app: App, face: Face) -> Self {
+        Self { app, face }
+    }
+}
+
+impl exarch_common_http::Gate for Gate {
+    async fn admit(&self, kind: RouteKind, parts: &mut Parts) -> Result<(), Problem> {
+        match (self.face, kind) {
+            (_, RouteKind::Public) => Ok(()),
+            (Face::Public, RouteKind::SelfOnly | RouteKind::Needs(_)) => {
+                let caller = sessions::authenticate(&self.app, parts, kind.permission()).await?;
+                parts.extensions.insert(caller);
+                Ok(())
+            }
+            (Face::Agents, RouteKind::Agent) => Err(unauthenticated()),
+            _ => {
+                tracing::error!(?kind, face = ?self.face, "a route is served where its kind has no meaning");
+                Err(unauthenticated())
+            }
+        }
+    }
+}
+
+/// The one 401: it never tells what was wrong with the credentials.
+pub fn unauthenticated() -> Problem {
+    Problem::unauthorized("unauthenticated").detail("Present a valid token for this region; get one from the global.")
+}
+
+/// A person (or a key) with a tenant in force; what handlers of people's routes ask for.
+#[derive(Clone, Debug)]
+pub struct UserCaller {
+    pub(crate) caller: Caller,
+    pub(crate) tenant: TenantId,
+    pub(crate) decided_offline: bool,
+    pub(crate) ids: Ambient,
+}
+
+impl Deref for UserCaller {
+    type Target = Caller;
+
+    fn deref(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl UserCaller {
+    /// The tenant in force.
+    pub fn tenant_id(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Whether it was let in by what the region has, while the global has something newer that could not be had: the audit
+    /// says so.
+    pub fn decided_offline(&self) -> bool {
+        self.decided_offline
+    }
+
+    /// Asks the policy; a no is logged with its story and told with its decision id.
+    ///
+    /// # Errors
+    /// 401, 402, 403 or 404 by the policy.
+    pub fn check<A: Action>(&self, target: Target) -> Result<Permit<A>, Problem> {
+        policy::check(&self.caller, target).map_err(|refusal| self.refused(&refusal))
+    }
+
+    pub(crate) fn refused(&self, refusal: &Refusal) -> Problem {
+        let decision: DecisionId = self.ids.id();
+        tracing::info!(decision_id = %decision, why = %refusal.why(), "refused");
+        Problem::from(refusal).decision(decision)
+    }
+
+    /// The widest target at which a permission of this scope can be held in the tenant in force.
+    pub(crate) fn widest(&self, scope: Scope) -> Target {
+        match scope {
+            Scope::Cluster => Target::Clusters(self.tenant),
+            Scope::Tenant => Target::Tenant(self.tenant),
+            Scope::Region => Target::Region,
+            Scope::System => Target::System,
+        }
+    }
+}
+
+impl InTenant for UserCaller {
+    fn tenant_context(&self) -> TenantContext {
+        TenantContext {
+            tenant: self.tenant,
+            clusters: match self.caller.clusters() {
+                Clusters::All => pg::Clusters::All,
+                Clusters::Only(clusters) => pg::Clusters::Only(clusters),
+            },
+            actor: self.caller.principal().to_string(),
+        }
+    }
+}
+
+impl<S: Send + Sync> axum::extract::FromRequestParts<S> for UserCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // A handler that asks for a caller on a route that admits anyone gets none.
+        parts.extensions.get().cloned().ok_or_else(unauthenticated)
+    }
+}

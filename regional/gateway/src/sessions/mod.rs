@@ -1,0 +1,185 @@
+//! Who a person's request is from: the region token, verified offline, and what the directory says of its bearer.
+//!
+//! The hot path is one hash and one look-up: a token that was verified under the passport in force is not verified again.
+//! Every change of the passport (a revoked session, an ended membership, a retired key) makes all of them unknown at once.
+mod me;
+mod resolve;
+
+use crate::{
+    app::App,
+    directory::Index,
+    gate::{UserCaller, unauthenticated},
+};
+use axum::http::{header, request::Parts};
+use exarch_common_authz::{Action, Permission, perm, policy};
+use exarch_common_crypto::hash::sha256;
+use exarch_common_http::{Api, Problem};
+use exarch_common_wire::{
+    names,
+    passport::Tier,
+    user_token::{self, Claims, Version},
+};
+use moka::sync::Cache;
+use resolve::Known;
+use std::{sync::Arc, time::Duration};
+
+/// Clocks may differ by this much, in seconds.
+const SKEW: i64 = 30;
+/// How long a request waits for a section that its token knows to be newer.
+const FETCH: Duration = Duration::from_secs(2);
+const RETRY: Duration = Duration::from_secs(30);
+
+/// What stops once the passport is stale: enrolment, and what is taken from others by force.
+const STOPS_WHEN_STALE: [Permission; 4] = [
+    perm::bootstrap_token::Create::PERMISSION,
+    perm::agent::Approve::PERMISSION,
+    perm::agent::Revoke::PERMISSION,
+    perm::lease::Revoke::PERMISSION,
+];
+
+/// The room's routes.
+pub fn routes(api: Api<App>) -> Api<App> {
+    me::routes(api)
+}
+
+/// Tokens that were verified, by their digest and the passport that verified them.
+pub struct Verified(Cache<([u8; 32], Version), Arc<Known>>);
+
+impl Default for Verified {
+    fn default() -> Self {
+        Self(
+            Cache::builder()
+                .max_capacity(100_000)
+                .time_to_live(Duration::from_secs(15 * 60))
+                .build(),
+        )
+    }
+}
+
+/// Authenticates a person's request to a route that needs `permission`, or that is the person's own if there is none.
+///
+/// # Errors
+/// One and the same 401 for whatever is wrong with the token or its bearer; 404 when the tenant is not entitled to this
+/// region; 503 when the passport is missing, too old for this, or behind the token; 402 and 403 by the policy.
+pub async fn authenticate(app: &App, parts: &Parts, permission: Option<Permission>) -> Result<UserCaller, Problem> {
+    let token = bearer(parts).ok_or_else(unauthenticated)?;
+    let (known, decided_offline) = match recall(app, token)? {
+        Some(known) => (known, false),
+        None => learn(app, token).await?,
+    };
+    let caller = UserCaller {
+        caller: known.caller.clone(),
+        tenant: known.tenant,
+        decided_offline,
+        ids: app.ambient.clone(),
+    };
+    let tier = app.directory.tier().ok_or_else(missing)?;
+    match permission {
+        _ if tier == Tier::Expired => return Err(expired()),
+        Some(permission) => {
+            let target = caller.widest(permission.scope());
+            policy::allows(&caller, permission, target).map_err(|refusal| caller.refused(&refusal))?;
+            leaves(tier, permission)?;
+        }
+        None => known.own_affairs()?,
+    }
+    Ok(caller)
+}
+
+fn bearer(parts: &Parts) -> Option<&str> {
+    let mut values = parts.headers.get_all(header::AUTHORIZATION).iter();
+    let (value, more) = (values.next()?, values.next());
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    (more.is_none() && scheme.eq_ignore_ascii_case("bearer")).then_some(token)
+}
+
+/// What is known of a token that was seen before under the passport in force.
+fn recall(app: &App, token: &str) -> Result<Option<Arc<Known>>, Problem> {
+    let index = app.directory.current();
+    let index = index.as_ref().ok_or_else(missing)?;
+    let known = app.verified.0.get(&(sha256(token.as_bytes()), index.version()));
+    let now = app.ambient.now().unix_timestamp();
+    Ok(known.filter(|known| (known.from..known.until).contains(&now)))
+}
+
+/// Verifies a token and looks up its bearer; fetches first when the token knows of something newer. Also says whether what
+/// is newer could not be had.
+async fn learn(app: &App, token: &str) -> Result<(Arc<Known>, bool), Problem> {
+    let index = app.directory.current().clone().ok_or_else(missing)?;
+    let claims = verify(app, &index, token)?;
+    if !is_behind(&index, &claims) {
+        return Ok((remember(app, &index, token, &claims)?, false));
+    }
+    let reached = app.federation.fetch(FETCH).await;
+    let index = app.directory.current().clone().ok_or_else(missing)?;
+    let claims = verify(app, &index, token)?;
+    if !is_behind(&index, &claims) {
+        return Ok((remember(app, &index, token, &claims)?, false));
+    }
+    if reached || app.directory.tier() != Some(Tier::Fresh) {
+        return Err(behind());
+    }
+    // Not remembered: the next request asks again.
+    let known = resolve::resolve(&index, &claims, app.ambient.now(), SKEW)?;
+    Ok((Arc::new(known), true))
+}
+
+fn verify(app: &App, index: &Index, token: &str) -> Result<Claims, Problem> {
+    let audience = names::region(app.region.id);
+    let now = app.ambient.now().unix_timestamp();
+    let keys = |kid: &str| index.key(kid).cloned();
+    user_token::verify(token, keys, index.issuer(), &audience, now, SKEW).map_err(|cause| {
+        metrics::counter!("exarch_tokens_refused_total", "kind" => "region").increment(1);
+        tracing::debug!(%cause, "a region token was refused");
+        unauthenticated()
+    })
+}
+
+/// Whether the token was minted by a newer section of its tenant than the one in force.
+fn is_behind(index: &Index, claims: &Claims) -> bool {
+    let (Some(tenant), Some(region)) = (claims.tid, &claims.region) else {
+        return false;
+    };
+    // A tenant that is not there was either taken out, by a passport that is newer than the token, or has yet to come.
+    let have = index.tenant(tenant).map_or(index.version(), |entry| entry.version);
+    have < region.ten_v
+}
+
+fn remember(app: &App, index: &Index, token: &str, claims: &Claims) -> Result<Arc<Known>, Problem> {
+    let known = Arc::new(resolve::resolve(index, claims, app.ambient.now(), SKEW)?);
+    let key = (sha256(token.as_bytes()), index.version());
+    app.verified.0.insert(key, known.clone());
+    Ok(known)
+}
+
+/// Whether the age of the passport leaves this.
+fn leaves(tier: Tier, permission: Permission) -> Result<(), Problem> {
+    use exarch_common_authz::Access;
+    if tier >= Tier::Old && permission.access() == Access::Write {
+        return Err(Problem::unavailable("passport-old", RETRY).detail(
+            "This region has not heard from the global for over a day: reading still works, changes do not until it does.",
+        ));
+    }
+    if tier >= Tier::Stale && STOPS_WHEN_STALE.contains(&permission) {
+        return Err(Problem::unavailable("passport-stale", RETRY).detail(
+            "This region has not heard from the global for a while: this waits until it does; see /v1/continuity.",
+        ));
+    }
+    Ok(())
+}
+
+fn expired() -> Problem {
+    Problem::unavailable("passport-expired", RETRY).detail(
+        "This region has not heard from the global for days: nobody but its own operators may enter until it does.",
+    )
+}
+
+fn missing() -> Problem {
+    Problem::unavailable("passport-missing", RETRY)
+        .detail("This region has no valid passport and knows nobody; it waits for the global.")
+}
+
+fn behind() -> Problem {
+    Problem::unavailable("passport-behind", Duration::from_secs(5))
+        .detail("Your token knows of a change that has not reached this region yet; try again shortly.")
+}

@@ -1,0 +1,85 @@
+//! What the directory says of the bearer of a verified token.
+use crate::{directory::Index, gate::unauthenticated};
+use exarch_common_authz::{Caller, Principal, Role, StateRefusal, TenantState};
+use exarch_common_base::TenantId;
+use exarch_common_http::Problem;
+use exarch_common_wire::user_token::Claims;
+use time::OffsetDateTime;
+
+/// A bearer, and for how long this holds under one passport.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) caller: Caller,
+    pub(super) tenant: TenantId,
+    /// Seconds since 1970: not before …
+    pub(super) from: i64,
+    /// … and no longer from here on.
+    pub(super) until: i64,
+    reads_in_incident: bool,
+}
+
+impl Known {
+    /// Whether the state of the tenant leaves a person's own affairs.
+    pub(super) fn own_affairs(&self) -> Result<(), Problem> {
+        match self.caller.tenant_state() {
+            Some(TenantState::Deleted) | None => {
+                Err(Problem::not_found("not-found").detail(StateRefusal::Deleted.to_string()))
+            }
+            Some(TenantState::SuspendedIncident) if !self.reads_in_incident => {
+                Err(Problem::forbidden("tenant-suspended").detail(StateRefusal::Incident.to_string()))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+}
+
+/// The bearer of `claims` by `index` at `now`.
+///
+/// # Errors
+/// 401 when the session, the person or the membership has ended; 404 when the tenant has no right to this region.
+pub(super) fn resolve(index: &Index, claims: &Claims, now: OffsetDateTime, skew: i64) -> Result<Known, Problem> {
+    let (tenant, region) = claims.tid.zip(claims.region.as_ref()).ok_or_else(unauthenticated)?;
+    // A token that is bound to a key is worth nothing without proof of the key, and no proof is taken here.
+    if claims.cnf.is_some() || index.revoked(claims.sid) {
+        return Err(unauthenticated());
+    }
+    let entry = index
+        .tenant(tenant)
+        .filter(|entry| entry.entitlement.holds(now))
+        .ok_or_else(|| Problem::not_found("not-entitled").detail("Your tenant has no right to this region."))?;
+    entry
+        .users
+        .get(&claims.sub)
+        .filter(|user| user.active)
+        .ok_or_else(unauthenticated)?;
+    let memberships = entry.memberships.get(&claims.sub).map_or(&[][..], Vec::as_slice);
+    let holding = || memberships.iter().filter(|membership| membership.holds(now));
+    if holding().next().is_none() {
+        return Err(unauthenticated());
+    }
+    let caller = Caller::of(Principal::User(claims.sub))
+        .session(claims.sid)
+        .tenant(tenant, entry.state)
+        .bindings(holding().flat_map(|membership| membership.bindings(tenant)))
+        .build(now);
+    let ends = holding().filter_map(|membership| membership.until.map(OffsetDateTime::unix_timestamp));
+    let until = ends
+        .chain(entry.entitlement.until)
+        .chain([claims.exp.saturating_add(skew), region.sxp])
+        .min()
+        .filter(|until| now.unix_timestamp() < *until)
+        .ok_or_else(unauthenticated)?;
+    Ok(Known {
+        caller,
+        tenant,
+        from: claims
+            .iat
+            .max(claims.nbf)
+            .saturating_sub(skew)
+            .max(entry.entitlement.from),
+        until,
+        reads_in_incident: holding()
+            .flat_map(|m| &m.roles)
+            .any(|role: &Role| role.reads_in_incident()),
+    })
+}

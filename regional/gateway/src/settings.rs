@@ -1,0 +1,346 @@
+//! What an operator may set, with defaults and ranges.
+use exarch_common_pg::{PoolSettings, Schema};
+use exarch_common_runtime::{
+    settings::{Check, SecretFile, Validate, duration},
+    telemetry::LogFormat,
+};
+use exarch_common_wire::passport::TierLimits;
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// All settings of a gateway.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// People and their software.
+    pub public: Public,
+    /// Agents.
+    pub agents: Agents,
+    /// Liveness, readiness, metrics.
+    #[serde(default)]
+    pub ops: Ops,
+    /// The region's Postgres.
+    pub database: Database,
+    /// Keys.
+    pub keys: Keys,
+    /// What lies on this replica's disk.
+    pub state: State,
+    /// The way to the global.
+    #[serde(default)]
+    pub federation: Federation,
+    /// What age leaves of a passport.
+    #[serde(default)]
+    pub passport: Passport,
+    /// Leases.
+    #[serde(default)]
+    pub leases: Leases,
+    /// The log.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// The listener for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Public {
+    /// Address and port; plain HTTP, so on loopback only.
+    #[serde(default = "Public::listen")]
+    pub listen: SocketAddr,
+    /// Where people reach it.
+    pub url: String,
+    /// Where the region's console is reached.
+    #[serde(default)]
+    pub console_url: Option<String>,
+}
+
+impl Public {
+    fn listen() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 9440))
+    }
+}
+
+/// The listener for agents.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agents {
+    /// Address and port; TLS with client certificates.
+    #[serde(default = "Agents::listen")]
+    pub listen: SocketAddr,
+    /// Names and addresses by which agents reach it, for its certificate.
+    pub names: Vec<String>,
+    /// Where agents reach it; told in the line that enrols one.
+    pub url: String,
+}
+
+impl Agents {
+    fn listen() -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], 9441))
+    }
+}
+
+/// The ops listener.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ops {
+    /// Address and port; plain HTTP, so on loopback only.
+    pub listen: SocketAddr,
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 9449)),
+        }
+    }
+}
+
+/// One login a file; each holds a URL with its password.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `exarch_app`.
+    pub app_url_file: SecretFile,
+    /// `exarch_sweep`.
+    pub sweep_url_file: SecretFile,
+    /// `exarch_renew`.
+    pub renew_url_file: SecretFile,
+    /// `exarch_owner`: for `migrate` alone.
+    #[serde(default)]
+    pub owner_url_file: Option<SecretFile>,
+    /// Connections of `exarch_app` at most.
+    #[serde(default = "Database::max_connections")]
+    pub max_connections: u32,
+}
+
+impl Database {
+    fn max_connections() -> u32 {
+        16
+    }
+
+    /// How the login whose URL is in `file` reaches the database.
+    ///
+    /// # Errors
+    /// The file cannot be used, or holds no URL of Postgres.
+    pub fn pool(&self, file: &SecretFile) -> anyhow::Result<PoolSettings> {
+        let mut settings = PoolSettings::from_url(Schema::Regional, &file.read()?)?;
+        settings.application_name = "exarch-gateway".to_owned();
+        Ok(settings)
+    }
+}
+
+/// Keys.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Keys {
+    /// Base64 of the 32 bytes under which everything secret in the database is sealed.
+    pub master_file: SecretFile,
+}
+
+/// The state directory.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// Of this replica alone.
+    pub dir: PathBuf,
+}
+
+/// Timings of the tunnel.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Federation {
+    /// From one poll of the passport to the next at the latest.
+    #[serde(with = "duration")]
+    pub poll: Duration,
+    /// Longest wait between two attempts to reach the global.
+    #[serde(with = "duration")]
+    pub retry: Duration,
+}
+
+impl Default for Federation {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(30),
+            retry: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Ages up to which a passport is fresh, stale and old.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Passport {
+    /// Everything works.
+    #[serde(with = "duration")]
+    pub fresh: Duration,
+    /// What is dangerous stops.
+    #[serde(with = "duration")]
+    pub stale: Duration,
+    /// Writes stop; beyond it all users.
+    #[serde(with = "duration")]
+    pub old: Duration,
+}
+
+impl Default for Passport {
+    fn default() -> Self {
+        Self {
+            fresh: 15 * MINUTE,
+            stale: DAY,
+            old: 3 * DAY,
+        }
+    }
+}
+
+impl Passport {
+    /// The limits in seconds.
+    pub fn limits(&self) -> TierLimits {
+        TierLimits {
+            fresh: self.fresh.as_secs(),
+            stale: self.stale.as_secs(),
+            old: self.old.as_secs(),
+        }
+    }
+}
+
+/// Leases.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Leases {
+    /// Of resources that do not say otherwise.
+    #[serde(with = "duration")]
+    pub ttl: Duration,
+}
+
+impl Default for Leases {
+    fn default() -> Self {
+        Self {
+            ttl: Duration::from_secs(30),
+        }
+    }
+}
+
+/// The log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// A level or directives, as `info,sqlx=warn`.
+    pub filter: String,
+    /// `auto`, `json` or `text`.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::default(),
+        }
+    }
+}
+
+impl Validate for Settings {
+    fn validate(&self, check: &mut Check) {
+        check.section("public", &self.public);
+        check.section("agents", &self.agents);
+        check.section("ops", &self.ops);
+        check.section("database", &self.database);
+        check.section("keys", &self.keys);
+        check.section("state", &self.state);
+        check.section("federation", &self.federation);
+        check.section("passport", &self.passport);
+        check.section("leases", &self.leases);
+    }
+}
+
+fn loopback(check: &mut Check, addr: SocketAddr) {
+    if !addr.ip().to_canonical().is_loopback() {
+        check.refuse(
+            "listen",
+            "speaks plain HTTP and must be a loopback address, as 127.0.0.1",
+        );
+    }
+}
+
+fn url(check: &mut Check, key: &str, url: &str, schemes: &[&str]) {
+    check.no_password(key, url);
+    if !schemes.iter().any(|scheme| url.starts_with(scheme)) || url.ends_with('/') {
+        check.refuse(
+            key,
+            format!("must start with {} and not end in /", schemes.join(" or ")),
+        );
+    }
+}
+
+impl Validate for Public {
+    fn validate(&self, check: &mut Check) {
+        loopback(check, self.listen);
+        url(check, "url", &self.url, &["https://", "http://"]);
+        if let Some(console) = &self.console_url {
+            url(check, "console_url", console, &["https://", "http://"]);
+        }
+    }
+}
+
+impl Validate for Agents {
+    fn validate(&self, check: &mut Check) {
+        if self.names.is_empty() {
+            check.refuse("names", "must hold at least one name or address of this listener");
+        }
+        url(check, "url", &self.url, &["https://"]);
+    }
+}
+
+impl Validate for Ops {
+    fn validate(&self, check: &mut Check) {
+        loopback(check, self.listen);
+    }
+}
+
+impl Validate for Database {
+    fn validate(&self, check: &mut Check) {
+        check.secret("app_url_file", &self.app_url_file);
+        check.secret("sweep_url_file", &self.sweep_url_file);
+        check.secret("renew_url_file", &self.renew_url_file);
+        check.range("max_connections", self.max_connections, 2..=512);
+    }
+}
+
+impl Validate for Keys {
+    fn validate(&self, check: &mut Check) {
+        check.secret("master_file", &self.master_file);
+    }
+}
+
+impl Validate for State {
+    fn validate(&self, check: &mut Check) {
+        if !self.dir.is_dir() {
+            check.refuse("dir", format!("= {} is not a folder", self.dir.display()));
+        }
+    }
+}
+
+impl Validate for Federation {
+    fn validate(&self, check: &mut Check) {
+        check.duration("poll", self.poll, Duration::from_secs(1)..=5 * MINUTE);
+        check.duration("retry", self.retry, Duration::from_secs(1)..=MINUTE);
+    }
+}
+
+impl Validate for Passport {
+    fn validate(&self, check: &mut Check) {
+        for (key, value) in [("fresh", self.fresh), ("stale", self.stale), ("old", self.old)] {
+            check.duration(key, value, 5 * MINUTE..=7 * DAY);
+        }
+        if self.fresh > self.stale || self.stale > self.old {
+            check.refuse("fresh", "must not be above stale, nor stale above old");
+        }
+    }
+}
+
+impl Validate for Leases {
+    fn validate(&self, check: &mut Check) {
+        check.duration("ttl", self.ttl, Duration::from_secs(5)..=5 * MINUTE);
+    }
+}

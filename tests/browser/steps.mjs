@@ -1,0 +1,106 @@
+// What the mock can show and a federation at hand may not: second factor, forced change, choice and switch of the tenant,
+// a session that ends under the page, pages that do not exist.
+import { PASSWORD } from '../../global/dashboard/mock/world.js';
+import { audit } from './audit.mjs';
+import { equal } from './checks.mjs';
+import { enter, person } from './person.mjs';
+
+export const steps = (api) => async ({ base, browser, check, quiet, shoot }) => {
+  for (const theme of ['light', 'dark']) {
+    const someone = await person(browser, base, { theme });
+    const { page, context } = someone;
+    someone.allow('401 /v1/me', '401 /v1/me/regions'); // sessions end here on purpose
+    const start = async (email) => {
+      await context.clearCookies();
+      await page.goto(`${base}/sign-in`);
+      await enter(page, { email, password: PASSWORD });
+    };
+    const look = async (name) => {
+      equal(await audit(page), [], `faults of ${name}`);
+      await shoot(page, `${name}-${theme}`);
+    };
+
+    await check(`a second factor is asked for and taken (${theme})`, async () => {
+      await start('dora@provider.example');
+      await page.getByRole('heading', { name: 'Second factor' }).waitFor();
+      await look('second-factor');
+      await page.keyboard.type('271828');
+      await page.keyboard.press('Enter');
+      await page.getByRole('table', { name: 'All regions of the federation' }).getByText('eu-west').waitFor();
+      await look('regions-and-federation');
+    });
+    await check(`a password that must change is asked for (${theme})`, async () => {
+      await start('gus@acme.example');
+      await page.getByRole('heading', { name: 'Choose a new password' }).waitFor();
+      await page.keyboard.type('short');
+      await page.keyboard.press('Enter');
+      await page.getByText(/Too short/).waitFor();
+      await look('new-password');
+    });
+    await check(`who has no tenant is told so (${theme})`, async () => {
+      someone.allow('403 /v1/auth/sign-in');
+      await start('finn@nowhere.example');
+      await page.getByRole('heading', { name: 'You belong to no tenant' }).waitFor();
+      await look('no-tenant');
+    });
+    await check(`the tenant is chosen with the arrow keys and Enter (${theme})`, async () => {
+      await start('cleo@acme.example');
+      await page.getByRole('heading', { name: 'Choose a tenant' }).waitFor();
+      await look('choose-tenant');
+      await page.keyboard.press('ArrowDown');
+      await page.keyboard.press('Enter');
+      await page.getByText('eu-west', { exact: true }).waitFor();
+    });
+    await check(`switching the tenant can be left with Escape, and done by keyboard (${theme})`, async () => {
+      const opener = page.getByRole('button', { name: 'Tenant Globex' });
+      await opener.focus();
+      await page.keyboard.press('Enter');
+      const dialog = page.getByRole('dialog', { name: 'Switch tenant' });
+      await dialog.waitFor();
+      await look('switch-tenant');
+      await page.keyboard.press('Escape');
+      await dialog.waitFor({ state: 'detached' });
+      equal(await opener.evaluate((element) => element === document.activeElement), true, 'focus is back');
+      await page.keyboard.press('Enter');
+      await dialog.waitFor();
+      equal(await page.evaluate(() => document.activeElement?.getAttribute('type')), 'radio', 'focus in the dialog');
+      await page.keyboard.press('Enter');
+      await page.getByText('You now work in Acme Logistics.').waitFor();
+      await page.getByText('sa-east', { exact: true }).waitFor();
+      equal(await page.getByText('eu-west', { exact: true }).count(), 0, 'regions of the other tenant');
+      await look('switched');
+    });
+    await check(`another tab learns of the switch and of signing out (${theme})`, async () => {
+      const other = await context.newPage();
+      await other.goto(base);
+      await other.getByText('sa-east', { exact: true }).waitFor();
+      await page.getByRole('button', { name: 'Tenant Acme Logistics' }).click();
+      await page.getByRole('button', { name: 'Switch', exact: true }).click();
+      await other.getByText('You now work in Globex.').waitFor();
+      await other.getByText('eu-west', { exact: true }).waitFor();
+      await page.getByRole('button', { name: /^Account of/ }).click();
+      await page.getByRole('button', { name: 'Sign out' }).click();
+      await other.getByText(/Your session has ended/).waitFor();
+      await other.close();
+    });
+    await check(`a session that ends leads to the sign-in and back to the same address (${theme})`, async () => {
+      await start('ada@acme.example');
+      await page.getByText('us-east', { exact: true }).waitFor();
+      await page.goto(`${base}/?from=test`);
+      await page.getByText('us-east', { exact: true }).waitFor();
+      api.endSessions();
+      await page.getByText(/Your session has ended/).waitFor();
+      await look('session-ended');
+      await enter(page, { email: 'ada@acme.example', password: PASSWORD });
+      await page.getByText('us-east', { exact: true }).waitFor();
+      equal(page.url(), `${base}/?from=test`, 'address');
+    });
+    await check(`a page that does not exist says so (${theme})`, async () => {
+      await page.goto(`${base}/no/such/page`);
+      await page.getByRole('heading', { name: 'There is no such page' }).waitFor();
+      await look('not-found');
+    });
+    await quiet(someone, `steps (${theme})`);
+    await someone.close();
+  }
+};
