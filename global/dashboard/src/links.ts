@@ -22,8 +22,9 @@ export function returnPath(given: unknown): string {
   return url.pathname + url.search + url.hash;
 }
 
-/** A region's console, when its address is one that a browser should follow. */
-export function consoleLink(url: string): string | undefined {
+/** A region's console, when it has one and its address is one that a browser should follow. */
+export function consoleLink(url: string | null | undefined): string | undefined {
+  if (!url) return undefined;
   let parsed: URL;
   try {
     parsed = new URL(url);

@@ -37,6 +37,8 @@ test.each([
   ['data:text/html,x', undefined],
   ['eu.example', undefined],
   ['', undefined],
+  [null, undefined],
+  [undefined, undefined],
 ])('a console at %j is linked as %j', (url, href) => expect(consoleLink(url)).toBe(href));
 
 test('ages are one unit, rounded down, and never of the future', () => {

@@ -181,7 +181,7 @@ export interface components {
             slug: string;
             name: string;
             url: string;
-            console_url: string;
+            console_url?: string;
             /** @description The life cycle unless active, then the health */
             state: string;
             latency_ms?: number;
@@ -196,7 +196,7 @@ export interface components {
             slug: string;
             name: string;
             url: string;
-            console_url: string;
+            console_url?: string;
             /** @enum {string} */
             lifecycle: "registered" | "joining" | "active" | "draining" | "removed";
             /** @enum {string} */
@@ -211,8 +211,10 @@ export interface components {
             reason?: string;
         };
         PassportState: {
-            version: number;
-            acknowledged?: number;
+            /** @description generation.version */
+            version: string;
+            /** @description The version the region has applied */
+            acknowledged?: string;
             age_seconds?: number;
         };
         Regions: {

@@ -85,7 +85,7 @@ function Passport({ passport }: { passport: Region['passport'] }) {
     <span className="whitespace-nowrap tabular-nums">
       v{version}
       {tier && age != null && <span className={clsx('text-sm', tierLooks[tier])}> · {tier}, {duration(age * 1000)}</span>}
-      {acknowledged != null && acknowledged < version && (
+      {acknowledged != null && acknowledged !== version && (
         <span className="block text-sm text-warn">the region has v{acknowledged}</span>
       )}
     </span>

@@ -39,7 +39,7 @@ export function Latency({ ms, state }: { ms?: number | null; state: string }) {
 }
 
 /** The way into the region's own console: a link only where following it can lead somewhere. */
-export function ConsoleLink({ name, url, state, brief = false }: { name: string; url: string; state: string; brief?: boolean }) {
+export function ConsoleLink({ name, url, state, brief = false }: { name: string; url?: string | null; state: string; brief?: boolean }) {
   const href = consoleLink(url);
   const { open, meaning } = lookOf(state);
   if (!href || !open) return <Nothing says={open ? 'no console address' : meaning} />;

@@ -7,7 +7,7 @@ type Props = ButtonHTMLAttributes<HTMLButtonElement> & {
   busy?: string | false;
 };
 
-/** `waiting` buttons stay focusable (aria-disabled, not disabled), so that the keyboard does not lose its place. */
+/** A button that waits stays focusable (aria-disabled, not disabled), so that the keyboard does not lose its place. */
 export function Button({ look = 'secondary', busy = false, className, children, onClick, type = 'button', ...rest }: Props) {
   const inert = Boolean(busy) || rest['aria-disabled'] === true || rest['aria-disabled'] === 'true';
   return (
