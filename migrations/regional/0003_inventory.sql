@@ -81,7 +81,7 @@ CREATE TABLE gw.audit (
   decision_id    uuid,
   request_id     text,
   source         jsonb,
-  break_glass_id uuid,
+  break_glass_id text,
   flags          text[] NOT NULL DEFAULT '{}',
   prev_hash      bytea NOT NULL,
   hash           bytea NOT NULL,

@@ -1,5 +1,8 @@
 //! What every room is handed: one value, cheap to clone.
-use crate::{directory::Directory, federation::Federation, secrets::Secrets, sessions::Verified, settings::Settings};
+use crate::{
+    audit::Refusals, directory::Directory, federation::Federation, secrets::Secrets, sessions::Verified,
+    settings::Settings,
+};
 use exarch_common_base::{Ambient, RegionId, Slug};
 use exarch_common_pg::{AppPool, PoolSettings, RenewPool, SweepPool, Wakeups};
 use exarch_common_runtime::Lifecycle;
@@ -50,6 +53,8 @@ pub struct Parts {
     pub federation: Federation,
     /// Tokens that were verified.
     pub verified: Verified,
+    /// Refusals on their way into the audit.
+    pub refusals: Refusals,
     // rooms add theirs below
 }
 
@@ -83,6 +88,7 @@ impl App {
         Self(Arc::new(Parts {
             federation: Federation::default(),
             verified: Verified::default(),
+            refusals: Refusals::default(),
             directory: Directory::new(ambient.clone(), settings.passport.limits()),
             wakeups: Wakeups::listen(&pools.listen, CHANNELS),
             app_pool: pools.app,
@@ -97,7 +103,11 @@ impl App {
 
     /// Starts what runs beside requests, until the process stops.
     pub fn background(&self, life: &Lifecycle) {
-        let _ = life;
+        let (app, stop) = (self.clone(), life.stop());
+        life.spawn("audit-refusals", async move {
+            Refusals::keep(app, stop).await;
+            Ok(())
+        });
         // rooms add theirs below
     }
 }

@@ -3,7 +3,11 @@
 //!
 //! On the listener for people, routes are [`RouteKind::Public`], [`RouteKind::SelfOnly`] or [`RouteKind::Needs`]; on the one
 //! for agents, [`RouteKind::Agent`]. A route on a listener where its kind has no meaning is never served.
-use crate::{app::App, sessions};
+use crate::{
+    app::App,
+    audit::{Origin, Refusals},
+    sessions,
+};
 use axum::http::request::Parts;
 use exarch_common_authz::{Action, Caller, Clusters, Permit, Refusal, Scope, Target, policy};
 use exarch_common_base::{Ambient, DecisionId, TenantId};
@@ -66,6 +70,8 @@ pub struct UserCaller {
     pub(crate) tenant: TenantId,
     pub(crate) decided_offline: bool,
     pub(crate) ids: Ambient,
+    pub(crate) origin: Origin,
+    pub(crate) refusals: Refusals,
 }
 
 impl Deref for UserCaller {
@@ -88,7 +94,7 @@ impl UserCaller {
         self.decided_offline
     }
 
-    /// Asks the policy; a no is logged with its story and told with its decision id.
+    /// Asks the policy; a no is logged and audited with its story, and told with its decision id.
     ///
     /// # Errors
     /// 401, 402, 403 or 404 by the policy.
@@ -99,6 +105,7 @@ impl UserCaller {
     pub(crate) fn refused(&self, refusal: &Refusal) -> Problem {
         let decision: DecisionId = self.ids.id();
         tracing::info!(decision_id = %decision, why = %refusal.why(), "refused");
+        self.refusals.note(self, refusal, decision);
         Problem::from(refusal).decision(decision)
     }
 
@@ -113,16 +120,28 @@ impl UserCaller {
     }
 }
 
-impl InTenant for UserCaller {
-    fn tenant_context(&self) -> TenantContext {
+impl UserCaller {
+    /// The context for what `permit` permits: only the clusters that it covers exist in it.
+    pub fn within<A: Action>(&self, permit: &Permit<A>) -> TenantContext {
+        self.context(permit.clusters())
+    }
+
+    fn context(&self, clusters: Clusters) -> TenantContext {
         TenantContext {
             tenant: self.tenant,
-            clusters: match self.caller.clusters() {
+            clusters: match clusters {
                 Clusters::All => pg::Clusters::All,
                 Clusters::Only(clusters) => pg::Clusters::Only(clusters),
             },
             actor: self.caller.principal().to_string(),
         }
+    }
+}
+
+/// All clusters that exist for the caller, whatever may be done in them.
+impl InTenant for UserCaller {
+    fn tenant_context(&self) -> TenantContext {
+        self.context(self.caller.clusters())
     }
 }
 

@@ -4,6 +4,7 @@
 //! Rooms are capabilities. A room adds its routes in [`router`], its state in [`app::Parts`] and its background work in
 //! [`app::App::background`], one line each.
 pub mod app;
+pub mod audit;
 pub mod directory;
 pub mod federation;
 pub mod gate;
@@ -11,3 +12,6 @@ pub mod router;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;
+
+#[cfg(test)]
+mod testing;

@@ -4,6 +4,8 @@
 //! because it is renewed each half minute while the index stays.
 mod age;
 mod index;
+#[cfg(test)]
+mod testing;
 
 pub use age::Age;
 pub use index::{EntitlementEntry, Index, MembershipEntry, TenantEntry, Unusable, UserEntry};

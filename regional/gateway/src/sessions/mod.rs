@@ -7,6 +7,7 @@ mod resolve;
 
 use crate::{
     app::App,
+    audit::Origin,
     directory::Index,
     gate::{UserCaller, unauthenticated},
 };
@@ -72,6 +73,8 @@ pub async fn authenticate(app: &App, parts: &Parts, permission: Option<Permissio
         tenant: known.tenant,
         decided_offline,
         ids: app.ambient.clone(),
+        origin: Origin::of(parts),
+        refusals: app.refusals.clone(),
     };
     let tier = app.directory.tier().ok_or_else(missing)?;
     match permission {

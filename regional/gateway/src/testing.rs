@@ -1,0 +1,311 @@
+//! A gateway on a database of its own, and people and agents who call it without signing in.
+//!
+//! Everything from the routes down is real. Only authentication is replaced: [`TestGate`] finds who calls in a header and
+//! then asks the policy what the real gate asks.
+#![allow(dead_code, reason = "a room uses what it needs")]
+use crate::{
+    app::{App, Pools, Region},
+    audit::Origin,
+    directory::Index,
+    gate::UserCaller,
+    router,
+    secrets::{self, Secrets},
+    settings::Settings,
+};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Method, Request, StatusCode, header, request::Parts},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use exarch_common_authz::{Binding, Caller, On, Principal, Role, TenantState, policy};
+use exarch_common_base::{Ambient, ClusterId, ManualClock, TenantId};
+use exarch_common_crypto::seal::Sealer;
+use exarch_common_http::{Gate, Problem, RouteKind, layers};
+use exarch_common_pg::{Login, SystemTx};
+use exarch_common_testkit::db::TestDb;
+use exarch_common_wire::{
+    federation::{AuthorityKey, HandedSecret, Joined},
+    passport::{Authority, Contents, Entitlement, Keys, Revocations, Tenant},
+    user_token::Version,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use time::macros::datetime;
+use tower::ServiceExt;
+
+const WHO: &str = "x-test-caller";
+
+/// A gateway and its database.
+pub(crate) struct World {
+    pub(crate) app: App,
+    pub(crate) db: TestDb,
+    pub(crate) clock: ManualClock,
+    gate: TestGate,
+    public: Router,
+    agents: Router,
+    tenants: Mutex<BTreeMap<TenantId, (Version, Tenant)>>,
+}
+
+impl World {
+    /// Two tenants may be made in it; it knows none yet.
+    pub(crate) async fn new() -> Self {
+        let db = TestDb::regional().await;
+        let (ambient, clock) = Ambient::manual(datetime!(2026-01-01 12:00 UTC), 1);
+        let app = app(&db, &ambient).await;
+        let gate = TestGate {
+            app: app.clone(),
+            people: Arc::default(),
+        };
+        let options = layers::LayerOptions {
+            timeout: Duration::from_secs(60),
+            ..layers::LayerOptions::new(ambient, "test")
+        };
+        let serve = |router: Router<App>| layers::standard(router.with_state(app.clone()), &options);
+        Self {
+            public: serve(router::public(gate.clone()).split().0),
+            agents: serve(router::agents(gate.clone()).split().0),
+            tenants: Mutex::default(),
+            app,
+            db,
+            clock,
+            gate,
+        }
+    }
+
+    /// A tenant entitled to this region.
+    pub(crate) fn tenant(&self, slug: &str, limits: Limits) -> TenantId {
+        let id: TenantId = self.app.ambient.id();
+        let tenant = Tenant {
+            id,
+            slug: slug.parse().unwrap(),
+            name: slug.to_owned(),
+            state: TenantState::Active.as_str().to_owned(),
+            entitlement: Entitlement {
+                id: self.app.ambient.id(),
+                from: 0,
+                until: None,
+                clusters: limits.clusters,
+                hosts: limits.hosts,
+                leases: None,
+            },
+            users: Vec::new(),
+            memberships: Vec::new(),
+        };
+        let version = Version::default();
+        let mut tenants = self.tenants.lock().unwrap();
+        tenants.insert(id, (version, tenant));
+        let contents = Contents {
+            keys: Keys::default(),
+            authority: Authority {
+                current: authority(),
+                next: None,
+            },
+            revocations: Revocations::default(),
+            tenants: tenants.clone(),
+        };
+        self.app.directory.put(Index::build(version, &contents).unwrap());
+        id
+    }
+
+    /// A person with `role` in the whole of `tenant`.
+    pub(crate) fn person(&self, tenant: TenantId, role: Role) -> Actor<'_> {
+        self.bound(tenant, &[Binding::new(role, On::Tenant(tenant))])
+    }
+
+    /// A person with `role` in one cluster alone.
+    pub(crate) fn cluster_person(&self, tenant: TenantId, cluster: ClusterId, role: Role) -> Actor<'_> {
+        self.bound(tenant, &[Binding::new(role, On::Cluster(tenant, cluster))])
+    }
+
+    fn bound(&self, tenant: TenantId, bindings: &[Binding]) -> Actor<'_> {
+        let caller = Caller::of(Principal::User(self.app.ambient.id()))
+            .tenant(tenant, TenantState::Active)
+            .bindings(bindings.iter().copied())
+            .build(self.app.ambient.now());
+        let mut people = self.gate.people.lock().unwrap();
+        people.push((tenant, caller));
+        Actor {
+            world: self,
+            router: &self.public,
+            who: Some(people.len() - 1),
+        }
+    }
+
+    /// Whoever has no token.
+    pub(crate) fn anonymous(&self) -> Actor<'_> {
+        Actor {
+            world: self,
+            router: &self.public,
+            who: None,
+        }
+    }
+}
+
+/// What a tenant may have; open where absent.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Limits {
+    pub(crate) clusters: Option<u32>,
+    pub(crate) hosts: Option<u32>,
+}
+
+/// Somebody who calls.
+#[derive(Clone, Copy)]
+pub(crate) struct Actor<'w> {
+    world: &'w World,
+    router: &'w Router,
+    who: Option<usize>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// The body of an answer with this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.body);
+        self.body
+    }
+
+    /// The document of a problem with this status and name.
+    #[track_caller]
+    pub(crate) fn problem(self, status: u16, slug: &str) -> Value {
+        let body = self.expect(status);
+        assert_eq!(body["type"], format!("urn:exarch:problem:{slug}"), "{body}");
+        body
+    }
+}
+
+impl Actor<'_> {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body.to_string())).await
+    }
+
+    /// Each request is a millisecond after the one before, so that the ids of what they make are in order.
+    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<String>) -> Answer {
+        self.world.clock.advance(Duration::from_millis(1));
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(who) = self.who {
+            request = request.header(WHO, who.to_string());
+        }
+        if body.is_some() {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let request = request.body(body.map_or_else(Body::empty, Body::from)).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
+        let body = match bytes.is_empty() {
+            true => Value::Null,
+            false => serde_json::from_slice(&bytes).unwrap(),
+        };
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body,
+        }
+    }
+}
+
+#[derive(Clone)]
+struct TestGate {
+    app: App,
+    people: Arc<Mutex<Vec<(TenantId, Caller)>>>,
+}
+
+impl Gate for TestGate {
+    async fn admit(&self, kind: RouteKind, parts: &mut Parts) -> Result<(), Problem> {
+        let who = parts
+            .headers
+            .get(WHO)
+            .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+        let person = who.and_then(|who| self.people.lock().unwrap().get(who).cloned());
+        let (tenant, caller) = person.ok_or_else(crate::gate::unauthenticated)?;
+        let caller = UserCaller {
+            caller,
+            tenant,
+            decided_offline: false,
+            ids: self.app.ambient.clone(),
+            origin: Origin::of(parts),
+            refusals: self.app.refusals.clone(),
+        };
+        if let RouteKind::Needs(permission) = kind {
+            let target = caller.widest(permission.scope());
+            policy::allows(&caller, permission, target).map_err(|refusal| caller.refused(&refusal))?;
+        }
+        parts.extensions.insert(caller);
+        Ok(())
+    }
+}
+
+async fn app(db: &TestDb, ambient: &Ambient) -> App {
+    let pools = Pools {
+        app: db.app().await,
+        sweep: db.sweep().await,
+        renew: db.renew().await,
+        listen: db.settings(Login::App),
+    };
+    let sealer = Sealer::new(&vec![7; 32].into()).unwrap();
+    let region = Region {
+        id: ambient.id(),
+        slug: "eu-north".parse().unwrap(),
+        name: "North".to_owned(),
+        global_addr: "localhost:8441".to_owned(),
+        federation_ca: Vec::new(),
+    };
+    let secret = |kid: &str| HandedSecret {
+        kid: kid.to_owned(),
+        secret: B64.encode([8; 32]),
+    };
+    let joined = Joined {
+        region: region.id,
+        slug: region.slug.clone(),
+        name: region.name.clone(),
+        certificate: String::new(),
+        federation_ca: String::new(),
+        authority: authority(),
+        issuer: "http://localhost:8440".to_owned(),
+        up: secret("up"),
+        down: secret("down"),
+    };
+    let mut tx = SystemTx::begin(&pools.app, "test").await.unwrap();
+    secrets::region_key(&mut tx, &sealer, ambient).await.unwrap();
+    secrets::keep_joined(&mut tx, &sealer, ambient, &joined, &[0])
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let secrets = Secrets::load(&pools.app, &sealer).await.unwrap();
+    App::new(ambient.clone(), settings(), pools, region, secrets)
+}
+
+fn authority() -> AuthorityKey {
+    AuthorityKey {
+        kid: "1".to_owned(),
+        public: B64.encode([0; 32]),
+    }
+}
+
+fn settings() -> Settings {
+    serde_json::from_value(serde_json::json!({
+        "public": { "url": "http://127.0.0.1:9440" },
+        "agents": { "names": ["localhost"], "url": "https://127.0.0.1:9441" },
+        "database": { "app_url_file": "/nowhere", "sweep_url_file": "/nowhere", "renew_url_file": "/nowhere" },
+        "keys": { "master_file": "/nowhere" },
+        "state": { "dir": "/nowhere" },
+    }))
+    .unwrap()
+}
