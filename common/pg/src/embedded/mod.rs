@@ -7,8 +7,10 @@
 mod account;
 mod binaries;
 mod config;
+mod error;
 mod postmaster;
 mod setup;
+mod spec;
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -18,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use exarch_common_base::{Ambient, ExposeSecret, SecretString};
+use exarch_common_base::{ExposeSecret, SecretString};
 use rustix::process::Signal;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
@@ -27,202 +29,14 @@ use crate::login::{Login, Schema};
 use crate::pools::PoolSettings;
 use account::Account;
 use binaries::Binaries;
+pub use error::EmbeddedError;
+pub use spec::{ClusterSpec, Durability, Life, Passwords, StopMode};
 
 /// The role that made the cluster.
 pub(crate) const SUPERUSER: &str = "postgres";
 
 const START_AT_MOST: Duration = Duration::from_secs(120);
 const STOP_AT_MOST: Duration = Duration::from_secs(60);
-
-/// What a cluster should be like.
-#[derive(Clone)]
-pub struct ClusterSpec {
-    /// Where everything of it lies: data, socket, log.
-    pub state_dir: PathBuf,
-    /// The loopback port.
-    pub port: u16,
-    /// The database to make.
-    pub database: String,
-    /// Everybody's passwords; they are set anew at each `ensure`, the superuser's excepted.
-    pub passwords: Passwords,
-    /// Whether what was committed must outlive a crash of the machine.
-    pub durability: Durability,
-    /// How long the server runs.
-    pub life: Life,
-    /// The account it runs as when we are root; `postgres`, else `nobody`, unless given.
-    pub account: Option<String>,
-    /// Where the binaries are, when not where distributions put them.
-    pub binaries: Option<PathBuf>,
-}
-
-impl ClusterSpec {
-    /// A durable cluster that outlives this process.
-    pub fn new(state_dir: impl Into<PathBuf>, port: u16, database: impl Into<String>, passwords: Passwords) -> Self {
-        Self {
-            state_dir: state_dir.into(),
-            port,
-            database: database.into(),
-            passwords,
-            durability: Durability::Durable,
-            life: Life::Detached,
-            account: None,
-            binaries: None,
-        }
-    }
-}
-
-/// The passwords of the superuser and of each login.
-#[derive(Clone)]
-pub struct Passwords {
-    /// The cluster's own superuser, for setting up.
-    pub superuser: SecretString,
-    /// `exarch_owner`
-    pub owner: SecretString,
-    /// `exarch_app`
-    pub app: SecretString,
-    /// `exarch_sweep`
-    pub sweep: SecretString,
-    /// `exarch_renew`
-    pub renew: SecretString,
-    /// `exarch_operator`
-    pub operator: SecretString,
-}
-
-impl Passwords {
-    /// Random ones of 192 bits. Keeping them is the caller's part.
-    pub fn generate(ambient: &Ambient) -> Self {
-        let next = || {
-            let hex: String = ambient.bytes::<24>().iter().map(|byte| format!("{byte:02x}")).collect();
-            SecretString::from(hex)
-        };
-        Self {
-            superuser: next(),
-            owner: next(),
-            app: next(),
-            sweep: next(),
-            renew: next(),
-            operator: next(),
-        }
-    }
-
-    /// That of `login`.
-    pub fn of(&self, login: Login) -> &SecretString {
-        match login {
-            Login::Owner => &self.owner,
-            Login::App => &self.app,
-            Login::Sweep => &self.sweep,
-            Login::Renew => &self.renew,
-            Login::Operator => &self.operator,
-        }
-    }
-}
-
-/// Whether what was committed must outlive a crash of the machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// Yes.
-    Durable,
-    /// No: nothing is flushed. A crash of the server alone loses nothing; one of the machine may lose all.
-    ForTests,
-}
-
-/// How long the server runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
-    /// Until it is stopped.
-    Detached,
-    /// As long as the [`Cluster`], which ends with this process at the latest, however that ends.
-    WithProcess,
-    /// The same; then the state directory is removed as well.
-    Throwaway,
-}
-
-/// How a server ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StopMode {
-    /// Open transactions are undone, everything is written out.
-    Fast,
-    /// At once, as in a crash; the next start recovers.
-    Immediate,
-}
-
-/// Why there is no cluster.
-#[derive(Debug, thiserror::Error)]
-pub enum EmbeddedError {
-    /// No server binaries of a version that will do.
-    #[error("no PostgreSQL {}{wanted} server found; install it (Debian: postgresql, Fedora: postgresql-server) or name its \
-             bin directory", if *exactly { "" } else { "≥ " })]
-    NoBinaries {
-        /// The version looked for.
-        wanted: u32,
-        /// Whether a newer one will not do, because there is data of that version.
-        exactly: bool,
-    },
-    /// Root has nobody to step down to.
-    #[error("PostgreSQL does not run as root and there is no account {0}; create one or name another")]
-    NoAccount(String),
-    /// The account cannot get at its directory.
-    #[error("account {account} cannot pass through {}; choose a directory elsewhere, or allow it (chmod o+x)", parent.display())]
-    Unreachable {
-        /// The account.
-        account: String,
-        /// The directory in its way.
-        parent: PathBuf,
-    },
-    /// A file or directory could not be made.
-    #[error("{} cannot be prepared", path.display())]
-    Directory {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Somebody else listens there.
-    #[error("port {0} on 127.0.0.1 is in use by another program; choose another port")]
-    PortInUse(u16),
-    /// The data directory could not be made.
-    #[error("initdb failed; see {}", log.display())]
-    Init {
-        /// What to read.
-        log: PathBuf,
-    },
-    /// The server did not start.
-    #[error("PostgreSQL did not start; see {}", log.display())]
-    Start {
-        /// What to read.
-        log: PathBuf,
-    },
-    /// A process of an earlier server does not end.
-    #[error("process {pid} still works in {}; end it first", data.display())]
-    Orphan {
-        /// The process.
-        pid: i32,
-        /// The data directory.
-        data: PathBuf,
-    },
-    /// The server does not stop.
-    #[error("PostgreSQL (process {pid}) does not stop")]
-    NotStopped {
-        /// The server.
-        pid: i32,
-    },
-    /// The superuser's password is not the one the cluster was made with.
-    #[error("the superuser password given is not the one of the cluster in {}", .0.display())]
-    Password(PathBuf),
-    /// A name that would have to be quoted.
-    #[error("{0:?} will not do as a database name; use lower-case letters, digits and _")]
-    DatabaseName(String),
-    /// Setting up roles and databases failed.
-    #[error("setting up the cluster failed; see {}", log.display())]
-    Setup {
-        /// What to read.
-        log: PathBuf,
-        /// What the server said.
-        #[source]
-        source: sqlx::Error,
-    },
-}
 
 /// A running cluster.
 pub struct Cluster {

@@ -52,8 +52,7 @@ async fn a_newer_and_a_changed_schema_are_refused_by_name() {
 async fn the_schema_is_refused_to_anybody_but_its_owner() {
     let cluster = throwaway_cluster().await.unwrap();
     let mut superuser = cluster.superuser_conn("exarch").await.unwrap();
-    let first = include_str!("../../../../migrations/regional/0001_context.sql");
-    let refused = sqlx::raw_sql(first).execute(&mut superuser).await.unwrap_err();
+    let refused = sqlx::raw_sql(crate::CONTEXT).execute(&mut superuser).await.unwrap_err();
     assert!(refused.to_string().contains("exarch_owner"), "{refused}");
     superuser.close().await.unwrap();
 }
