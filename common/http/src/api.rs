@@ -286,3 +286,6 @@ fn describe(operation: &mut Operation, kind: RouteKind) {
             });
     }
 }
+
+#[cfg(test)]
+mod tests;

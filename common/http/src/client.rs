@@ -260,3 +260,144 @@ fn is_loopback(url: &Url) -> bool {
         None => host == "localhost" || host.ends_with(".localhost"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Json, Problem, serve};
+    use axum::{Router, routing::get};
+    use serde_json::{Value, json};
+    use tokio_util::sync::CancellationToken;
+
+    async fn server() -> (String, CancellationToken) {
+        let router = Router::new()
+            .route(
+                "/v1/echo",
+                get(|headers: HeaderMap| async move {
+                    let seen = headers.get("authorization").and_then(|v| v.to_str().ok());
+                    Json(json!({ "authorization": seen }))
+                })
+                .post(|Json(value): Json<Value>| async move { Json(value) })
+                .delete(|| async { StatusCode::NO_CONTENT }),
+            )
+            .route(
+                "/v1/busy",
+                get(|| async {
+                    Problem::unavailable("global-unavailable", Duration::from_secs(7))
+                        .detail("The global cannot be reached.")
+                        .with("region_state", "degraded")
+                }),
+            )
+            .route(
+                "/v1/moved",
+                get(|| async { (StatusCode::FOUND, [("location", "https://evil.example/")]) }),
+            )
+            .route("/v1/page", get(|| async { "<html>" }));
+        let listener = serve::PlainListener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        let (options, connections) = (serve::ServeOptions::default(), serve::Connections::new());
+        tokio::spawn(serve::serve_plain(listener, router, options, connections, stop.clone()));
+        (base, stop)
+    }
+
+    fn client(base: &str) -> ApiClient {
+        exarch_common_crypto::init().unwrap();
+        ApiClient::new(base, ClientTls::System).unwrap()
+    }
+
+    #[tokio::test]
+    async fn bodies_go_out_and_come_back_with_the_bearer() {
+        let (base, _stop) = server().await;
+        let plain = client(&base);
+        assert_eq!(
+            plain.get::<Value>("/v1/echo").await.unwrap(),
+            json!({"authorization": null})
+        );
+        let known = plain.bearer("t0ken".to_owned().into());
+        assert_eq!(
+            known.get::<Value>("v1/echo").await.unwrap(),
+            json!({"authorization": "Bearer t0ken"})
+        );
+        assert_eq!(known.post::<Value>("/v1/echo", &json!([1])).await.unwrap(), json!([1]));
+        known.delete::<()>("/v1/echo").await.unwrap();
+        assert!(!format!("{known:?}").contains("t0ken"));
+    }
+
+    #[tokio::test]
+    async fn a_problem_comes_as_it_was_sent() {
+        let (base, _stop) = server().await;
+        let ClientError::Problem(problem) = client(&base).get::<Value>("/v1/busy").await.unwrap_err() else {
+            panic!("not a problem")
+        };
+        assert_eq!(problem.document.slug(), "global-unavailable");
+        assert_eq!(problem.retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(problem.document.members["region_state"], "degraded");
+        assert_eq!(problem.to_string(), "The global cannot be reached.");
+    }
+
+    #[tokio::test]
+    async fn other_answers_are_told_apart() {
+        let (base, _stop) = server().await;
+        let c = client(&base);
+        let moved = c.get::<Value>("/v1/moved").await.unwrap_err();
+        assert!(
+            matches!(
+                moved,
+                ClientError::Unexpected {
+                    status: StatusCode::FOUND,
+                    ..
+                }
+            ),
+            "{moved}"
+        );
+        let absent = c.get::<Value>("/v1/absent").await.unwrap_err();
+        assert!(
+            matches!(
+                absent,
+                ClientError::Unexpected {
+                    status: StatusCode::NOT_FOUND,
+                    ..
+                }
+            ),
+            "{absent}"
+        );
+        let page = c.get::<Value>("/v1/page").await.unwrap_err();
+        assert!(matches!(page, ClientError::Answer { .. }), "{page}");
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_with_the_address() {
+        let free = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let gone = client(&format!("http://{free}"))
+            .get::<Value>("/v1/echo")
+            .await
+            .unwrap_err();
+        assert!(matches!(gone, ClientError::Unreachable { .. }));
+        assert!(gone.to_string().contains(&free.to_string()), "{gone}");
+    }
+
+    #[test]
+    fn plain_http_to_another_machine_is_refused() {
+        exarch_common_crypto::init().unwrap();
+        for (base, good) in [
+            ("https://g.example:8440", true),
+            ("http://127.0.0.1:8440", true),
+            ("http://[::1]:8440", true),
+            ("http://localhost:8440", true),
+            ("http://eu-north.localhost:9440", true),
+            ("http://g.example:8440", false),
+            ("http://localhost.example:8440", false),
+            ("http://127.0.0.1.example:8440", false),
+            ("http://192.0.2.1", false),
+            ("ftp://localhost", false),
+            ("g.example:8440", false),
+        ] {
+            assert_eq!(ApiClient::new(base, ClientTls::System).is_ok(), good, "{base}");
+        }
+    }
+}

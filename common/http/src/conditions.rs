@@ -75,3 +75,62 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
         Ok(Self(key))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+
+    fn parts(headers: &[(&str, &str)]) -> Parts {
+        let mut request = Request::get("/");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        request.body(()).unwrap().into_parts().0
+    }
+
+    async fn if_match(headers: &[(&str, &str)]) -> IfMatch {
+        let Ok(condition) = IfMatch::from_request_parts(&mut parts(headers), &()).await;
+        condition
+    }
+
+    #[tokio::test]
+    async fn a_change_needs_the_version_that_is_there() {
+        for (tag, status) in [
+            ("\"7\"", None),
+            ("\"6\", \"7\"", None),
+            ("*", None),
+            ("\"6\"", Some(412)),
+            ("W/\"7\"", Some(412)),
+            ("7", Some(412)),
+            ("", Some(412)),
+        ] {
+            let condition = if_match(&[("if-match", tag)]).await;
+            assert_eq!(condition.require(7).err().map(|p| p.status().as_u16()), status, "{tag}");
+        }
+        assert_eq!(etag(7), "\"7\"");
+        let absent = if_match(&[]).await;
+        assert_eq!(absent.require(7).unwrap_err().status(), 428);
+        assert!(absent.check(7).is_ok());
+        assert!(
+            if_match(&[("if-match", "\"7\""), ("if-match", "\"7\"")])
+                .await
+                .check(7)
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn an_idempotency_key_is_short_and_visible() {
+        let key = |value: String| async move {
+            let mut parts = parts(&[("idempotency-key", &value)]);
+            IdempotencyKey::from_request_parts(&mut parts, &()).await.map(|k| k.0)
+        };
+        assert_eq!(key("a-1".into()).await.unwrap(), Some("a-1".into()));
+        for bad in [String::new(), "a b".into(), "a".repeat(129)] {
+            assert_eq!(key(bad).await.unwrap_err().status(), 400);
+        }
+        let none = IdempotencyKey::from_request_parts(&mut parts(&[]), &()).await.unwrap();
+        assert_eq!(none.0, None);
+    }
+}

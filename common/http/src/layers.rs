@@ -181,29 +181,26 @@ fn known(method: &Method) -> &'static str {
 
 /// Problems for what had no handler, the request id in every problem, and the headers of every answer.
 fn finish(mut response: Response, id: RequestId, is_head: bool) -> Response {
-    // axum answers an unknown path or method with an empty body of no type.
-    if !response.headers().contains_key(header::CONTENT_TYPE) {
-        let missing = match response.status() {
-            StatusCode::NOT_FOUND => {
-                Some(Problem::not_found("no-such-route").detail("Nothing is served at this path."))
-            }
-            StatusCode::METHOD_NOT_ALLOWED => Some(
-                Problem::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method-not-allowed",
-                    "Method not allowed",
-                )
-                .detail("The path exists and does not take this method; see the header Allow."),
-            ),
-            _ => None,
-        };
-        if let Some(problem) = missing {
-            let allow = response.headers_mut().remove(header::ALLOW);
-            response = problem.into_response();
-            if let Some(allow) = allow {
-                response.headers_mut().insert(header::ALLOW, allow);
-            }
+    // axum answers an unknown path or method with an empty body of no type, and a long body with a sentence of its own.
+    let typed = response.headers().contains_key(header::CONTENT_TYPE);
+    let is_problem = response.extensions().get::<Problem>().is_some();
+    let missing = match response.status() {
+        StatusCode::NOT_FOUND if !typed => {
+            Some(Problem::not_found("no-such-route").detail("Nothing is served at this path."))
         }
+        StatusCode::METHOD_NOT_ALLOWED if !typed => Some(
+            Problem::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+            )
+            .detail("The path exists and does not take this method; see the header Allow."),
+        ),
+        StatusCode::PAYLOAD_TOO_LARGE if !is_problem => Some(json::too_large()),
+        _ => None,
+    };
+    if let Some(problem) = missing {
+        response = problem.into_response();
     }
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         response.headers_mut().remove(header::CONTENT_LENGTH);
@@ -265,3 +262,6 @@ async fn limit_body(request: Request, next: Next) -> Result<Response, Infallible
         .run(request.map(|body| Body::new(Limited::new(body, json::MAX_BODY))))
         .await)
 }
+
+#[cfg(test)]
+mod tests;

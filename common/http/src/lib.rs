@@ -13,6 +13,8 @@ pub mod layers;
 pub mod ops;
 mod page;
 mod params;
+#[cfg(test)]
+mod pki_for_tests;
 mod problem;
 mod refusal;
 pub mod serve;

@@ -15,8 +15,20 @@ const CHECK_LIMIT: Duration = Duration::from_secs(2);
 type Run = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// What must hold before this process wants traffic.
-#[derive(Clone, Default)]
-pub struct Checks(Vec<(&'static str, Run)>);
+#[derive(Clone)]
+pub struct Checks {
+    checks: Vec<(&'static str, Run)>,
+    limit: Duration,
+}
+
+impl Default for Checks {
+    fn default() -> Self {
+        Self {
+            checks: Vec::new(),
+            limit: CHECK_LIMIT,
+        }
+    }
+}
 
 impl Checks {
     /// None yet: ready.
@@ -30,16 +42,16 @@ impl Checks {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        self.0.push((name, Arc::new(move || Box::pin(check()))));
+        self.checks.push((name, Arc::new(move || Box::pin(check()))));
         self
     }
 
     /// Runs all of them at once; each name with its outcome, in the order of registration.
     pub async fn run(&self) -> Vec<(&'static str, Result<(), String>)> {
-        join_all(self.0.iter().map(|(name, check)| async move {
-            let outcome = tokio::time::timeout(CHECK_LIMIT, check())
+        join_all(self.checks.iter().map(|(name, check)| async move {
+            let outcome = tokio::time::timeout(self.limit, check())
                 .await
-                .unwrap_or_else(|_| Err(format!("no answer within {} s", CHECK_LIMIT.as_secs())));
+                .unwrap_or_else(|_| Err(format!("no answer within {} ms", self.limit.as_millis())));
             (*name, outcome)
         }))
         .await
@@ -96,4 +108,68 @@ async fn ready(State(ops): State<Ops>, RawQuery(query): RawQuery) -> Response {
 async fn show_metrics(State(ops): State<Ops>) -> Response {
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(header::CONTENT_TYPE, kind)], (ops.render)()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::{body::Body, http::Request};
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tower::ServiceExt;
+
+    async fn get(router: &Router, path: &str) -> (u16, String) {
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_failing_check_makes_not_ready_and_is_named() {
+        let checks = Checks::new()
+            .with("database", || async { Ok(()) })
+            .with("keys", || async { Err("the provider is silent".to_owned()) });
+        let router = router(checks, || "m 1\n".into());
+        let failed = "[-]keys failed: the provider is silent\nreadyz check failed\n";
+        assert_eq!(get(&router, "/readyz").await, (503, failed.into()));
+        assert_eq!(get(&router, "/healthz").await, (503, failed.into()));
+        assert_eq!(
+            get(&router, "/readyz?verbose").await,
+            (503, format!("[+]database ok\n{failed}"))
+        );
+        assert_eq!(get(&router, "/metrics").await, (200, "m 1\n".into()));
+    }
+
+    #[tokio::test]
+    async fn all_good_is_ready_and_verbose_lists_each_check() {
+        let router = router(Checks::new().with("database", || async { Ok(()) }), String::new);
+        assert_eq!(get(&router, "/readyz").await, (200, "ok\n".into()));
+        assert_eq!(
+            get(&router, "/readyz?verbose=1").await,
+            (200, "[+]database ok\nreadyz check passed\n".into())
+        );
+    }
+
+    #[tokio::test]
+    async fn being_alive_asks_nobody() {
+        let asked = Arc::new(AtomicU32::new(0));
+        let count = asked.clone();
+        let checks = Checks::new().with("database", move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            async { Err("down".to_owned()) }
+        });
+        assert_eq!(get(&router(checks, String::new), "/livez").await, (200, "ok\n".into()));
+        assert_eq!(asked.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_check_that_hangs_has_failed() {
+        let mut checks = Checks::new().with("database", std::future::pending);
+        checks.limit = Duration::from_millis(10);
+        let router = router(checks, String::new);
+        let (status, text) = get(&router, "/readyz").await;
+        assert_eq!(status, 503);
+        assert!(text.contains("[-]database failed: no answer within 10 ms"), "{text}");
+    }
 }

@@ -175,3 +175,113 @@ impl<'de> Deserializer<'de> for Names<'_> {
         newtype_struct seq tuple tuple_struct map enum identifier ignored_any
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::Request;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum State {
+        Active,
+        ShutDown,
+    }
+
+    #[derive(Debug, Deserialize)]
+    struct Filter {
+        state: Option<State>,
+        #[serde(rename = "min")]
+        least: Option<u8>,
+    }
+
+    fn parts(query: &str) -> Parts {
+        Request::get(format!("/v1/things?{query}"))
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0
+    }
+
+    async fn list(query: &str) -> Result<List<Filter>, Problem> {
+        List::from_request_parts(&mut parts(query), &()).await
+    }
+
+    async fn refused_name(query: &str) -> String {
+        let problem = list(query).await.unwrap_err();
+        assert_eq!(problem.status(), 400, "{query}");
+        problem.document().errors[0].pointer.clone()
+    }
+
+    #[tokio::test]
+    async fn a_list_takes_page_and_filters() {
+        let read = list("state=shut-down&limit=5&min=7").await.unwrap();
+        assert_eq!((read.filter.state, read.filter.least), (Some(State::ShutDown), Some(7)));
+        assert_eq!((read.page.limit, read.page.after), (5, None));
+        assert_eq!(list("").await.unwrap().page.limit, 20);
+        let all = List::<()>::from_request_parts(&mut parts("limit=1"), &())
+            .await
+            .unwrap();
+        assert_eq!(all.page.limit, 1);
+        assert!(
+            List::<()>::from_request_parts(&mut parts("state=active"), &())
+                .await
+                .is_err()
+        );
+    }
+
+    #[tokio::test]
+    async fn what_the_route_does_not_know_or_gets_twice_is_refused_by_name() {
+        for (query, name) in [
+            ("stat=active", "stat"),
+            ("least=1", "least"),
+            ("state=active&state=active", "state"),
+            ("state=active&st%61te=active", "state"),
+            ("limit=1&limit=2", "limit"),
+            ("state=gone", "state"),
+            ("min=256", "min"),
+            ("min=-1", "min"),
+            ("limit=0", "limit"),
+            ("limit=101", "limit"),
+            ("limit=x", "limit"),
+            ("page_token=x", "page_token"),
+            ("=1", ""),
+            ("state=%ff", "query"),
+            ("state=a%00b", "query"),
+        ] {
+            assert_eq!(refused_name(query).await, name, "{query}");
+        }
+        assert!(list(&format!("state={}", "a".repeat(MAX_QUERY))).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_query_alone_refuses_the_parameters_of_pages() {
+        assert!(
+            Query::<Filter>::from_request_parts(&mut parts("min=1"), &())
+                .await
+                .is_ok()
+        );
+        assert!(
+            Query::<Filter>::from_request_parts(&mut parts("limit=1"), &())
+                .await
+                .is_err()
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_query_breaks_the_reader(raw in "[ -~]{0,60}") {
+            if let Ok(pairs) = pairs(&raw) {
+                let _ = typed::<Filter>(&pairs);
+            }
+        }
+
+        #[test]
+        fn what_was_encoded_reads_back(value in "[^\0]{0,20}") {
+            let raw = serde_urlencoded::to_string([("name", &value)]).unwrap();
+            prop_assert_eq!(pairs(&raw).unwrap(), vec![("name".to_owned(), value)]);
+        }
+    }
+}

@@ -38,3 +38,23 @@ impl From<exarch_common_pg::DbError> for Problem {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use exarch_common_authz::{Action as _, Target, perm};
+
+    #[test]
+    fn a_refusal_keeps_its_status_and_tells_its_sentence() {
+        let refusal = Refusal::unknown(perm::region::List::PERMISSION, Target::System);
+        let problem = Problem::from(&refusal);
+        assert_eq!((problem.status().as_u16(), problem.slug()), (401, "unauthenticated"));
+        assert_eq!(problem.to_string(), refusal.to_string());
+    }
+
+    #[cfg(feature = "pg")]
+    #[test]
+    fn a_fault_of_ours_in_the_database_is_500() {
+        assert_eq!(Problem::from(exarch_common_pg::DbError::Url).status(), 500);
+    }
+}

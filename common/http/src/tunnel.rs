@@ -1,9 +1,6 @@
 //! The tunnel's parts: dialling, serving HTTP/2 on a connection that we dialled, and being the HTTP/2 client on one that
 //! was accepted. Which side plays which role is settled by the protocol's name, not here.
-use crate::serve::{
-    self, CONNECTION_WINDOW, Connections, KEEP_ALIVE_INTERVAL, KEEP_ALIVE_TIMEOUT, Peer, RawConn, STREAM_WINDOW,
-    ServeOptions,
-};
+use crate::serve::{self, CONNECTION_WINDOW, Connections, Peer, RawConn, STREAM_WINDOW, ServeOptions};
 use axum::{
     Router,
     body::Bytes,
@@ -26,6 +23,24 @@ use tokio_util::sync::CancellationToken;
 pub const MAX_ANSWER: usize = 1024 * 1024;
 const CONNECT: Duration = Duration::from_secs(5);
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// How a silent peer is found out; together less than 10 s.
+#[derive(Clone, Copy)]
+struct KeepAlive {
+    interval: Duration,
+    timeout: Duration,
+}
+
+impl Default for KeepAlive {
+    fn default() -> Self {
+        let ServeOptions {
+            keep_alive_interval: interval,
+            keep_alive_timeout: timeout,
+            ..
+        } = ServeOptions::default();
+        Self { interval, timeout }
+    }
+}
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -137,24 +152,31 @@ pub struct H2Client {
 impl H2Client {
     /// On a connection that we dialled.
     pub async fn dialled(dialled: Dialled) -> Result<Self, hyper::Error> {
-        Self::start(dialled.stream, dialled.peer, CancellationToken::new(), ()).await
+        let end = CancellationToken::new();
+        Self::start(dialled.stream, dialled.peer, KeepAlive::default(), end, ()).await
     }
 
     /// On a connection that was accepted; it ends with its registration.
     pub async fn accepted(conn: RawConn) -> Result<Self, hyper::Error> {
         let end = conn.registered.killed();
-        Self::start(conn.stream, conn.peer, end, conn.registered).await
+        Self::start(conn.stream, conn.peer, KeepAlive::default(), end, conn.registered).await
     }
 
-    async fn start<I, K>(io: I, peer: Peer, end: CancellationToken, keep: K) -> Result<Self, hyper::Error>
+    async fn start<I, K>(
+        io: I,
+        peer: Peer,
+        keep_alive: KeepAlive,
+        end: CancellationToken,
+        keep: K,
+    ) -> Result<Self, hyper::Error>
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
         K: Send + 'static,
     {
         let (sender, connection) = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .keep_alive_interval(KEEP_ALIVE_INTERVAL)
-            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .keep_alive_interval(keep_alive.interval)
+            .keep_alive_timeout(keep_alive.timeout)
             .keep_alive_while_idle(true)
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
@@ -245,3 +267,6 @@ fn absolute(path: &Uri) -> Uri {
     );
     Uri::from_parts(parts).expect("scheme, authority and path make a URI")
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,14 +67,12 @@ impl Default for ServeOptions {
             max_handshakes: 256,
             max_streams: 128,
             max_header_bytes: 16 * 1024,
-            keep_alive_interval: KEEP_ALIVE_INTERVAL,
-            keep_alive_timeout: KEEP_ALIVE_TIMEOUT,
+            keep_alive_interval: Duration::from_secs(3),
+            keep_alive_timeout: Duration::from_secs(5),
         }
     }
 }
 
-pub(crate) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(3);
-pub(crate) const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that one stream, and one connection, may have in flight unread.
 pub(crate) const STREAM_WINDOW: u32 = 256 * 1024;
 pub(crate) const CONNECTION_WINDOW: u32 = 1024 * 1024;
@@ -393,3 +391,6 @@ pub(crate) async fn serve_connection<I>(
         tracing::debug!(%addr, error = %e, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+mod tests;
