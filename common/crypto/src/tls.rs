@@ -43,6 +43,8 @@ pub enum Clients {
     /// The ALPN protocols that identify by token (join, enrol) complete without one; the accept loop refuses all
     /// others that come without.
     Optional,
+    /// Nobody is asked for one: a public HTTPS listener. The roots are not used.
+    None,
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -71,12 +73,17 @@ pub fn server_config(
     clients: Clients,
     alpn: &[&str],
 ) -> Result<ServerConfig, PkiError> {
-    let verifier = WebPkiClientVerifier::builder_with_provider(roots(client_roots)?, provider());
+    let asking = || {
+        Ok::<_, PkiError>(WebPkiClientVerifier::builder_with_provider(
+            roots(client_roots)?,
+            provider(),
+        ))
+    };
     let verifier = match clients {
-        Clients::Required => verifier.build(),
-        Clients::Optional => verifier.allow_unauthenticated().build(),
-    }
-    .map_err(library)?;
+        Clients::Required => asking()?.build().map_err(library)?,
+        Clients::Optional => asking()?.allow_unauthenticated().build().map_err(library)?,
+        Clients::None => WebPkiClientVerifier::no_client_auth(),
+    };
     let (chain, key) = identity.parts();
     let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])

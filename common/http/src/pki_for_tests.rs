@@ -38,7 +38,11 @@ impl Pki {
             .issue_server(&Ambient::system(), &key, &["localhost".to_owned()], Duration::days(1))
             .unwrap();
         let identity = self.identity(&key, leaf.der);
-        Arc::new(server_config(&identity, &[self.ca.der().to_vec()], clients, &[]).unwrap())
+        let roots = match clients {
+            Clients::None => vec![],
+            Clients::Required | Clients::Optional => vec![self.ca.der().to_vec()],
+        };
+        Arc::new(server_config(&identity, &roots, clients, &[]).unwrap())
     }
 
     pub(crate) fn client(&self, uri: Option<&str>, alpn: &[&str]) -> Arc<ClientConfig> {

@@ -1,11 +1,13 @@
 use super::*;
 use crate::{
+    client::{ApiClient, ClientTls},
     pki_for_tests::{Pki, Running, protocol, start},
     tunnel::{CallError, DialError, H2Client, dial},
 };
 use axum::{
     Extension,
     body::Bytes,
+    http::{Method, Version},
     routing::{get, post},
 };
 use exarch_common_crypto::tls::Clients;
@@ -452,6 +454,22 @@ async fn http_1_is_served_where_it_is_offered_and_plain_on_loopback() {
     );
     stop.cancel();
     timeout(LONG, serving).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_public_listener_asks_nobody_for_a_certificate_and_speaks_http_2() {
+    let pki = Pki::new();
+    let (_live, tls) = watch::channel(pki.server(Clients::None));
+    let running = start(Protocol::https(&tls, &router()), ServeOptions::default()).await;
+    let config = ClientConfig::clone(&pki.client(Some("exarch://region/reg_1"), &[]));
+    let api = ApiClient::new(
+        &format!("https://localhost:{}", running.addr.port()),
+        ClientTls::Private(Box::new(config)),
+    )
+    .unwrap();
+    let answer = api.open(api.request(Method::GET, "/whoami")).await.unwrap();
+    assert_eq!(answer.version(), Version::HTTP_2);
+    assert_eq!(answer.text().await.unwrap(), "nobody h2");
 }
 
 #[test]
