@@ -3,11 +3,13 @@
 //!
 //! Rooms are capabilities. A room adds its routes in [`router`], its state in [`app::Parts`] and its background work in
 //! [`app::App::background`], one line each.
+pub mod agents;
 pub mod app;
 pub mod audit;
 pub mod directory;
 pub mod federation;
 pub mod gate;
+pub mod leases;
 pub mod router;
 pub mod secrets;
 pub mod sessions;
