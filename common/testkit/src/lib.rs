@@ -1,2 +1,3 @@
-//! What tests stand on: databases to throw away.
+//! What tests and `./dev` stand on: databases to throw away, and a whole federation in a box.
 pub mod db;
+pub mod federation;

@@ -1,3 +1,159 @@
-//! .
+//! `exarch-box`: a federation in a box, for `./dev`.
+use anyhow::bail;
+use clap::{Args, Parser, Subcommand};
+use exarch_common_base::{Ambient, BootTime};
+use exarch_common_testkit::federation::{Account, FederationFile, Layout, down, tell, up};
+use std::{
+    io::{Write, stderr, stdout},
+    path::PathBuf,
+    process::ExitCode,
+};
 
-fn main() {}
+#[derive(Parser)]
+#[command(
+    name = "exarch-box",
+    version,
+    about = "A federation in a box: a global controller, two regions, four agents"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Commands,
+}
+
+#[derive(Subcommand)]
+enum Commands {
+    /// Bring everything up, and stop it again at Ctrl-C
+    Up {
+        #[command(flatten)]
+        place: Place,
+        /// Return when all is ready, and leave it running
+        #[arg(long)]
+        detach: bool,
+    },
+    /// Stop exactly what was started
+    Down {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Use a running box as its users would, and say what happens
+    Story {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Say what runs and where
+    Status {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Args)]
+struct Place {
+    /// Everything of the box lies in it
+    #[arg(long)]
+    dir: PathBuf,
+    /// The global's public port; the others follow from it
+    #[arg(long, default_value_t = 8440)]
+    port_base: u16,
+    /// Where the binaries are; beside this one by default
+    #[arg(long)]
+    bin: Option<PathBuf>,
+}
+
+impl Place {
+    fn layout(&self) -> anyhow::Result<Layout> {
+        if !(1024..=60_000).contains(&self.port_base) {
+            bail!("--port-base {} is outside 1024..60000", self.port_base);
+        }
+        let beside = || std::env::current_exe().map(|exe| exe.with_file_name(""));
+        let bin = self.bin.clone().map_or_else(beside, Ok)?;
+        for name in [
+            "exarch-global",
+            "exarch-gateway",
+            "exarch-agent",
+            "exarch-guard",
+            "exarch",
+        ] {
+            if !bin.join(name).is_file() {
+                bail!(
+                    "{} is missing; build first: cargo build --workspace --bins",
+                    bin.join(name).display()
+                );
+            }
+        }
+        Ok(Layout::new(
+            &std::path::absolute(&self.dir)?,
+            &std::path::absolute(bin)?,
+            self.port_base,
+        ))
+    }
+}
+
+fn main() -> ExitCode {
+    exarch_common_runtime::run("exarch-box", run(Cli::parse().command))
+}
+
+/// Progress goes to standard error with the seconds since the start.
+fn clocked(ambient: &Ambient, start: BootTime) -> impl Fn(&str) + Sync {
+    let ambient = ambient.clone();
+    move |line: &str| {
+        let _ = writeln!(stderr(), "{:7.1} s  {line}", ambient.boot().since(start).as_secs_f64());
+    }
+}
+
+async fn run(command: Commands) -> anyhow::Result<()> {
+    let ambient = Ambient::system();
+    let say = clocked(&ambient, ambient.boot());
+    match command {
+        Commands::Up { place, detach } => {
+            let layout = place.layout()?;
+            let file = up(&ambient, &layout, &say).await?;
+            overview(&layout, &file)?;
+            if !detach {
+                say("running; Ctrl-C stops everything");
+                tokio::signal::ctrl_c().await?;
+                down(&layout, &say).await?;
+            }
+            Ok(())
+        }
+        Commands::Down { place } => down(&place.layout()?, &say).await,
+        Commands::Story { place } => tell(&ambient, &place.layout()?).await,
+        Commands::Status { place } => {
+            let layout = place.layout()?;
+            match FederationFile::read(&layout.federation_file())? {
+                Some(file) => overview(&layout, &file),
+                None => bail!("nothing was ever started in {}", layout.dir.display()),
+            }
+        }
+    }
+}
+
+fn overview(layout: &Layout, file: &FederationFile) -> anyhow::Result<()> {
+    let mut out = stdout().lock();
+    writeln!(out, "\n  Global dashboard   {}", file.global.url)?;
+    for region in &file.regions {
+        writeln!(
+            out,
+            "  {:<18} {}   agents {}",
+            region.slug, region.console_url, region.agents_url
+        )?;
+    }
+    writeln!(out, "\n  {:<24} {:<72} works in", "account", "password")?;
+    for Account {
+        email,
+        password,
+        tenant,
+        regions,
+        ..
+    } in &file.accounts
+    {
+        let place = match tenant {
+            Some(tenant) => format!("{tenant}: {}", regions.join(", ")),
+            None => "the federation, as its owner".to_owned(),
+        };
+        writeln!(out, "  {email:<24} {password:<72} {place}")?;
+    }
+    writeln!(out, "\n  For other tools    {}", layout.federation_file().display())?;
+    writeln!(out, "  Logs               {}\n", layout.logs().display())?;
+    Ok(())
+}

@@ -462,7 +462,9 @@ mod tests {
             |e| e.request = Some(Ambient::system().id()),
             |e| e.source.address = Some("::1".into()),
             |e| e.source.user_agent = Some("x".into()),
-            |e| drop(e.flags.insert(Flag::Offline)),
+            |e| {
+                e.flags.insert(Flag::Offline);
+            },
         ];
         for (at, change) in changes.iter().enumerate() {
             let mut other = entry(1);

@@ -21,7 +21,6 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use exarch_common_base::{ExposeSecret, SecretString};
-use rustix::process::Signal;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 
@@ -126,11 +125,15 @@ impl Cluster {
     /// # Errors
     /// [`EmbeddedError::NotStopped`].
     pub async fn stop(&self, mode: StopMode) -> Result<(), EmbeddedError> {
-        let signal = match mode {
-            StopMode::Fast => Signal::INT,
-            StopMode::Immediate => Signal::QUIT,
-        };
-        postmaster::stop(&self.data(), signal, STOP_AT_MOST).await
+        Self::stop_in(&self.spec.state_dir, mode).await
+    }
+
+    /// Stops whatever server works on the cluster in `state_dir`; does nothing when none does.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::NotStopped`].
+    pub async fn stop_in(state_dir: &Path, mode: StopMode) -> Result<(), EmbeddedError> {
+        postmaster::stop(&state_dir.join("data"), mode.signal(), STOP_AT_MOST).await
     }
 
     /// The server's process, if it runs.

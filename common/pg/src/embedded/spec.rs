@@ -1,3 +1,4 @@
+use rustix::process::Signal;
 use std::path::PathBuf;
 
 use exarch_common_base::{Ambient, SecretString};
@@ -114,4 +115,13 @@ pub enum StopMode {
     Fast,
     /// At once, as in a crash; the next start recovers.
     Immediate,
+}
+
+impl StopMode {
+    pub(super) const fn signal(self) -> Signal {
+        match self {
+            Self::Fast => Signal::INT,
+            Self::Immediate => Signal::QUIT,
+        }
+    }
 }
