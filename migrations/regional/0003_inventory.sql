@@ -53,6 +53,17 @@ CREATE TABLE gw.resource (
 );
 SELECT gw.protect('gw.resource', 'select', 'insert', 'update');
 
+-- How much of its entitlement a tenant uses: over all its clusters, also those that whoever adds to one does not see. Counted
+-- in the transaction that adds, under the lock of the row, so that no two of them both take the last place.
+CREATE TABLE gw.usage (
+  tenant_id uuid NOT NULL,
+  clusters  bigint NOT NULL,
+  hosts     bigint NOT NULL,
+  CONSTRAINT usage_pkey PRIMARY KEY (tenant_id),
+  CONSTRAINT usage_count_check CHECK (clusters >= 0 AND hosts >= 0)
+);
+SELECT gw.protect('gw.usage', 'select', 'insert', 'update');
+
 -- One chain of audit rows per tenant. The head is locked for each row, so that the sequence has no gap.
 CREATE TABLE gw.audit_head (
   tenant_id uuid NOT NULL,

@@ -5,6 +5,7 @@
 //! ([`Path`], [`Query`], [`List`], [`Json`]) → the handler, which answers with [`Json`] or a [`Problem`].
 //!
 //! This crate knows who may call a route only as a [`RouteKind`]; authenticating and deciding are the gate's.
+mod answers;
 mod api;
 pub mod client;
 pub mod conditions;
@@ -22,6 +23,7 @@ pub mod sse;
 mod text;
 pub mod tunnel;
 
+pub use answers::{Created, Versioned};
 pub use api::{Api, Gate, PeerBody, RouteEntry, RouteKind, openapi_json};
 pub use json::{Json, MAX_BODY, MAX_DEPTH, OptionalJson, parse, parse_value, read_body};
 pub use layers::RequestContext;

@@ -63,6 +63,11 @@ pub fn unauthenticated() -> Problem {
     Problem::unauthorized("unauthenticated").detail("Present a valid token for this region; get one from the global.")
 }
 
+/// The one 404 for a thing that is not there, or not there for the caller; as the policy puts it.
+pub fn nothing_here() -> Problem {
+    Problem::not_found("not-found").detail("There is no such thing here.")
+}
+
 /// A person (or a key) with a tenant in force; what handlers of people's routes ask for.
 #[derive(Clone, Debug)]
 pub struct UserCaller {

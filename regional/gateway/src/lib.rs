@@ -6,14 +6,19 @@
 pub mod agents;
 pub mod app;
 pub mod audit;
+pub mod clusters;
 pub mod directory;
 pub mod federation;
 pub mod gate;
+pub mod hosts;
 pub mod leases;
+pub mod paging;
+pub mod resources;
 pub mod router;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;
+pub mod usage;
 
 #[cfg(test)]
 mod testing;

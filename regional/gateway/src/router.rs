@@ -1,11 +1,16 @@
 //! The three tables of routes, and the one place where rooms enter them.
-use crate::{app::App, audit, sessions};
+use crate::{app::App, audit, clusters, hosts, resources, sessions};
 use exarch_common_http::{Api, Gate, Problem, RouteKind};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 /// What people and their software may call.
 pub fn public(gate: impl Gate) -> Api<App> {
-    Api::new(doc(), gate).room(sessions::routes).room(audit::routes)
+    Api::new(doc(), gate)
+        .room(sessions::routes)
+        .room(clusters::routes)
+        .room(hosts::routes)
+        .room(resources::routes)
+        .room(audit::routes)
 }
 
 /// What agents with a certificate may call.

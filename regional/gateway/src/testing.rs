@@ -19,7 +19,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_authz::{Binding, Caller, On, Principal, Role, TenantState, policy};
-use exarch_common_base::{Ambient, ClusterId, ManualClock, TenantId};
+use exarch_common_base::{Ambient, ClusterId, HostId, Id, ManualClock, ResourceId, TenantId};
 use exarch_common_crypto::seal::Sealer;
 use exarch_common_http::{Gate, Problem, RouteKind, layers};
 use exarch_common_pg::{Login, SystemTx};
@@ -29,7 +29,7 @@ use exarch_common_wire::{
     passport::{Authority, Contents, Entitlement, Keys, Revocations, Tenant},
     user_token::Version,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
@@ -195,6 +195,28 @@ impl Actor<'_> {
         self.send(Method::POST, path, Some(body.to_string())).await
     }
 
+    /// A new cluster of the caller's tenant.
+    pub(crate) async fn cluster(&self, name: &str) -> ClusterId {
+        self.made("/v1/clusters", json!({ "name": name })).await
+    }
+
+    /// A new host in it.
+    pub(crate) async fn host(&self, cluster: ClusterId, name: &str) -> HostId {
+        self.made("/v1/hosts", json!({ "cluster_id": cluster, "name": name }))
+            .await
+    }
+
+    /// A new volume in it.
+    pub(crate) async fn resource(&self, cluster: ClusterId, name: &str) -> ResourceId {
+        let body = json!({ "cluster_id": cluster, "name": name, "kind": "volume" });
+        self.made("/v1/resources", body).await
+    }
+
+    async fn made<I: Id>(&self, path: &str, body: Value) -> I {
+        let made = self.post(path, body).await.expect(201);
+        made["id"].as_str().unwrap().parse().unwrap()
+    }
+
     /// Each request is a millisecond after the one before, so that the ids of what they make are in order.
     pub(crate) async fn send(&self, method: Method, path: &str, body: Option<String>) -> Answer {
         self.world.clock.advance(Duration::from_millis(1));
@@ -219,6 +241,14 @@ impl Actor<'_> {
             body,
         }
     }
+}
+
+/// A problem without what differs from request to request.
+pub(crate) fn told(mut problem: Value) -> Value {
+    let members = problem.as_object_mut().unwrap();
+    members.remove("request_id");
+    members.remove("decision_id");
+    problem
 }
 
 #[derive(Clone)]
@@ -300,7 +330,7 @@ fn authority() -> AuthorityKey {
 }
 
 fn settings() -> Settings {
-    serde_json::from_value(serde_json::json!({
+    serde_json::from_value(json!({
         "public": { "url": "http://127.0.0.1:9440" },
         "agents": { "names": ["localhost"], "url": "https://127.0.0.1:9441" },
         "database": { "app_url_file": "/nowhere", "sweep_url_file": "/nowhere", "renew_url_file": "/nowhere" },

@@ -1,0 +1,69 @@
+//! `POST /v1/hosts`.
+use super::{Host, store};
+use crate::{
+    app::App,
+    audit,
+    gate::{UserCaller, nothing_here},
+    usage::{self, Counted},
+};
+use axum::extract::State;
+use exarch_common_authz::{Target, perm};
+use exarch_common_base::{ClusterId, Slug};
+use exarch_common_http::{Created, Json, Problem};
+use exarch_common_pg::{DbError, TenantTx};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+/// A new host.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct NewHost {
+    /// Its cluster.
+    #[schema(value_type = String)]
+    cluster_id: ClusterId,
+    /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
+    #[schema(value_type = String)]
+    name: Slug,
+}
+
+/// Add a host to a cluster.
+#[utoipa::path(post, path = "/v1/hosts", tag = "hosts", request_body = NewHost, responses(
+    (status = 201, body = Host),
+    (status = 409, description = "`host-name-taken`, or `entitlement-limit` with the number")))]
+pub(super) async fn create_host(
+    State(app): State<App>,
+    caller: UserCaller,
+    Json(input): Json<NewHost>,
+) -> Result<Created<Host>, Problem> {
+    let permit = caller.check::<perm::host::Create>(Target::Cluster(caller.tenant_id(), input.cluster_id))?;
+    let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
+    let host = store::insert(
+        &mut tx,
+        app.ambient.id(),
+        input.cluster_id,
+        &input.name,
+        app.ambient.now(),
+    )
+    .await
+    .map_err(refused)?;
+    usage::take(&app, &mut tx, Counted::Hosts).await?;
+    let entry = audit::entry(&caller, &permit, "host", host.id);
+    let after = json!({ "name": host.name, "cluster_id": host.cluster_id });
+    audit::record(&mut tx, &entry.after(after)).await?;
+    tx.commit().await?;
+    Ok(Created {
+        location: host.path(),
+        version: host.version,
+        body: host,
+    })
+}
+
+fn refused(error: DbError) -> Problem {
+    match error.constraint() {
+        Some("host_name_key") => Problem::conflict("host-name-taken")
+            .detail("Another host of this cluster has this name; choose a different one.")
+            .error("/name", "is taken"),
+        Some("host_cluster_fkey") => nothing_here().error("/cluster_id", "is no cluster of yours"),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,30 @@
+//! A host.
+use exarch_common_base::{ClusterId, HostId};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// A host, also as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Host {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: HostId,
+    /// Its cluster.
+    #[schema(value_type = String)]
+    pub cluster_id: ClusterId,
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// Rises with each change.
+    pub version: u64,
+    /// When it was added.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+impl Host {
+    /// Where it is.
+    pub fn path(&self) -> String {
+        format!("/v1/hosts/{}", self.id)
+    }
+}

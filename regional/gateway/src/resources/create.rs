@@ -1,0 +1,84 @@
+//! `POST /v1/resources`.
+use super::{
+    Resource, ResourceKind,
+    resource::TTL_MS,
+    store::{self, NewRow},
+};
+use crate::{
+    app::App,
+    audit,
+    gate::{UserCaller, nothing_here},
+};
+use axum::extract::State;
+use exarch_common_authz::{Target, perm};
+use exarch_common_base::{ClusterId, Slug};
+use exarch_common_http::{Created, Json, Problem};
+use exarch_common_pg::{DbError, TenantTx};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+/// A new resource.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct NewResource {
+    /// Its cluster.
+    #[schema(value_type = String)]
+    cluster_id: ClusterId,
+    /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
+    #[schema(value_type = String)]
+    name: Slug,
+    /// What sort of thing it is.
+    kind: ResourceKind,
+    /// How long a lease on it lasts, in milliseconds; the region's default unless said.
+    #[schema(minimum = 5000, maximum = 300000)]
+    #[serde(default)]
+    ttl_ms: Option<u64>,
+}
+
+/// Create a resource.
+#[utoipa::path(post, path = "/v1/resources", tag = "resources", request_body = NewResource, responses(
+    (status = 201, body = Resource), (status = 409, description = "`resource-name-taken`")))]
+pub(super) async fn create_resource(
+    State(app): State<App>,
+    caller: UserCaller,
+    Json(input): Json<NewResource>,
+) -> Result<Created<Resource>, Problem> {
+    let permit = caller.check::<perm::resource::Create>(Target::Cluster(caller.tenant_id(), input.cluster_id))?;
+    let ttl_ms = input.ttl_ms.unwrap_or(app.settings.leases.ttl.as_millis() as u64);
+    if !TTL_MS.contains(&ttl_ms) {
+        let reason = format!("expected a number from {} to {}", TTL_MS.start(), TTL_MS.end());
+        return Err(Problem::unprocessable("invalid-value")
+            .detail("A value in the body cannot be accepted; see errors.")
+            .error("/ttl_ms", reason));
+    }
+    let row = NewRow {
+        id: app.ambient.id(),
+        cluster: input.cluster_id,
+        name: &input.name,
+        kind: input.kind,
+        ttl_ms,
+        now: app.ambient.now(),
+    };
+    let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
+    let resource = store::insert(&mut tx, row).await.map_err(refused)?;
+    let entry = audit::entry(&caller, &permit, "resource", resource.id);
+    let after =
+        json!({ "name": resource.name, "cluster_id": resource.cluster_id, "kind": resource.kind, "ttl_ms": ttl_ms });
+    audit::record(&mut tx, &entry.after(after)).await?;
+    tx.commit().await?;
+    Ok(Created {
+        location: resource.path(),
+        version: resource.version,
+        body: resource,
+    })
+}
+
+fn refused(error: DbError) -> Problem {
+    match error.constraint() {
+        Some("resource_name_key") => Problem::conflict("resource-name-taken")
+            .detail("Another resource of this cluster has this name; choose a different one.")
+            .error("/name", "is taken"),
+        Some("resource_cluster_fkey") => nothing_here().error("/cluster_id", "is no cluster of yours"),
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,115 @@
+use crate::testing::{Limits, World, told};
+use exarch_common_authz::Role;
+use exarch_common_base::{ClusterId, ResourceId};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+fn volume(cluster: ClusterId, name: &str) -> Value {
+    json!({ "cluster_id": cluster, "name": name, "kind": "volume" })
+}
+
+#[tokio::test]
+async fn a_new_resource_has_the_regions_ttl_unless_it_says_its_own() {
+    let world = World::new().await;
+    let admin = world.person(world.tenant("a", Limits::default()), Role::TenantAdmin);
+    let cluster = admin.cluster("edge").await;
+    let made = admin.post("/v1/resources", volume(cluster, "v1")).await;
+    let location = made.headers["location"].to_str().unwrap().to_owned();
+    let made = made.expect(201);
+    assert_eq!((&made["ttl_ms"], &made["kind"]), (&json!(30_000), &json!("volume")));
+    assert_eq!(admin.get(&location).await.expect(200), made);
+    let mut quick = volume(cluster, "v2");
+    quick["ttl_ms"] = json!(5_000);
+    assert_eq!(admin.post("/v1/resources", quick).await.expect(201)["ttl_ms"], 5_000);
+    let audit = admin.get("/v1/audit?action=resource.create&limit=1").await.expect(200);
+    assert_eq!(audit["items"][0]["after"]["ttl_ms"], 5_000);
+}
+
+#[tokio::test]
+async fn what_cannot_be_is_refused_with_where() {
+    let world = World::new().await;
+    let admin = world.person(world.tenant("a", Limits::default()), Role::TenantAdmin);
+    let cluster = admin.cluster("edge").await;
+    for (field, value) in [
+        ("ttl_ms", json!(4_999)),
+        ("ttl_ms", json!(300_001)),
+        ("ttl_ms", json!(-1)),
+        ("ttl_ms", json!(1e30)),
+        ("kind", json!("disk")),
+        ("name", json!("a b")),
+        ("fence", json!("1.1")),
+    ] {
+        let mut body = volume(cluster, "v");
+        body[field] = value;
+        let problem = admin
+            .post("/v1/resources", body.clone())
+            .await
+            .problem(422, "invalid-value");
+        assert_eq!(problem["errors"][0]["pointer"], format!("/{field}"), "{body}");
+    }
+    admin.post("/v1/resources", volume(cluster, "v")).await.expect(201);
+    admin
+        .post("/v1/resources", volume(cluster, "v"))
+        .await
+        .problem(409, "resource-name-taken");
+}
+
+#[tokio::test]
+async fn another_tenants_clusters_and_resources_are_told_from_none_by_nothing() {
+    let world = World::new().await;
+    let (a, b) = (
+        world.tenant("a", Limits::default()),
+        world.tenant("b", Limits::default()),
+    );
+    let (a, b) = (world.person(a, Role::TenantAdmin), world.person(b, Role::TenantAdmin));
+    let foreign_cluster = b.cluster("secret").await;
+    let foreign = b.resource(foreign_cluster, "secret").await;
+    let (no_cluster, none) = (
+        ClusterId::from(Uuid::from_u128(1)),
+        ResourceId::from(Uuid::from_u128(1)),
+    );
+    assert!(
+        a.get("/v1/resources").await.expect(200)["items"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
+    let foreign = a
+        .get(&format!("/v1/resources/{foreign}"))
+        .await
+        .problem(404, "not-found");
+    let none = a.get(&format!("/v1/resources/{none}")).await.problem(404, "not-found");
+    assert_eq!(told(foreign), told(none));
+    let foreign = a
+        .post("/v1/resources", volume(foreign_cluster, "secret"))
+        .await
+        .problem(404, "not-found");
+    let none = a
+        .post("/v1/resources", volume(no_cluster, "secret"))
+        .await
+        .problem(404, "not-found");
+    assert_eq!(told(foreign), told(none));
+}
+
+#[tokio::test]
+async fn whoever_holds_a_role_in_one_cluster_sees_its_resources_alone() {
+    let world = World::new().await;
+    let tenant = world.tenant("a", Limits::default());
+    let admin = world.person(tenant, Role::TenantAdmin);
+    let (own, other) = (admin.cluster("own").await, admin.cluster("other").await);
+    let (seen, hidden) = (admin.resource(own, "v").await, admin.resource(other, "v").await);
+    let operator = world.cluster_person(tenant, own, Role::ClusterOperator);
+    let page = operator.get("/v1/resources").await.expect(200);
+    assert_eq!(page["items"].as_array().unwrap().len(), 1);
+    assert_eq!(page["items"][0]["id"], json!(seen));
+    operator
+        .get(&format!("/v1/resources/{hidden}"))
+        .await
+        .problem(404, "not-found");
+    let cluster_admin = world.cluster_person(tenant, own, Role::ClusterAdmin);
+    cluster_admin
+        .post("/v1/resources", volume(other, "w"))
+        .await
+        .problem(404, "not-found");
+    cluster_admin.post("/v1/resources", volume(own, "w")).await.expect(201);
+}
