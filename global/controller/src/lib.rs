@@ -1,3 +1,30 @@
 //! The global controller: signs people in, knows who may enter which region, and registers the regions.
+//!
+//! A request walks: the layers of `common/http`, the [`gate`] (who is it, may they), the room's endpoint, its use case with a
+//! permit, its store. Rooms call each other's use cases, never each other's stores.
+pub mod app;
+pub mod audit;
+pub mod command;
+pub mod entitlements;
+pub mod federation;
+pub mod gate;
 pub mod health;
+pub mod keys;
+pub mod me;
+pub mod memberships;
+pub mod passports;
 pub mod regions;
+pub mod router;
+pub mod serve;
+pub mod sessions;
+pub mod settings;
+pub mod setup;
+pub mod sign_in;
+pub mod tenants;
+pub mod users;
+pub mod web;
+
+pub use app::App;
+
+/// How far apart clocks may be.
+pub const SKEW: time::Duration = time::Duration::seconds(30);

@@ -1,0 +1,87 @@
+//! What every room is handed: one value, cheap to clone.
+use crate::{
+    audit::{self, Refusals},
+    federation::Federation,
+    keys::{Keys, Rotation},
+    sessions::Swept,
+    settings::Settings,
+    sign_in::SigningIn,
+};
+use exarch_common_base::Ambient;
+use exarch_common_crypto::{password::Hasher, seal::Sealer};
+use exarch_common_pg::{AppPool, SweepPool};
+use exarch_common_runtime::{Lifecycle, Nudge, run_reconciler};
+use std::{ops::Deref, sync::Arc};
+
+/// Everything that lives as long as the process.
+pub struct Parts {
+    /// Clocks and randomness.
+    pub ambient: Ambient,
+    /// Settings, checked.
+    pub settings: Settings,
+    /// Requests.
+    pub app_pool: AppPool,
+    /// Background passes over all tenants.
+    pub sweep_pool: SweepPool,
+    /// Seals what lies in the database.
+    pub sealer: Sealer,
+    /// The keys of the installation.
+    pub keys: Keys,
+    /// Hashing and limits of sign-ins.
+    pub signing_in: SigningIn,
+    /// Refusals that wait for the audit.
+    pub refusals: Refusals,
+    /// What the rooms of the federation share.
+    pub federation: Federation,
+}
+
+/// The whole controller, as a handler sees it.
+#[derive(Clone)]
+pub struct App(Arc<Parts>);
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The pools of a controller.
+pub struct Pools {
+    /// `exarch_app`.
+    pub app: AppPool,
+    /// `exarch_sweep`.
+    pub sweep: SweepPool,
+}
+
+impl App {
+    /// Puts the parts together. Call it inside the runtime.
+    pub fn new(ambient: Ambient, settings: Settings, pools: Pools, sealer: Sealer, keys: Keys, hasher: Hasher) -> Self {
+        Self(Arc::new(Parts {
+            signing_in: SigningIn::new(hasher, &settings.sign_in),
+            refusals: Refusals::default(),
+            federation: Federation::default(),
+            app_pool: pools.app,
+            sweep_pool: pools.sweep,
+            ambient,
+            settings,
+            sealer,
+            keys,
+        }))
+    }
+
+    /// Starts what runs beside requests, until the process stops.
+    pub fn background(&self, life: &Lifecycle) {
+        let (app, ambient, stop) = (self.clone(), self.ambient.clone(), life.stop());
+        life.track(audit::write_refusals(app.clone(), stop.clone()));
+        life.track(run_reconciler(
+            Rotation(app.clone()),
+            Nudge::new(),
+            ambient.clone(),
+            stop.clone(),
+        ));
+        life.track(run_reconciler(Swept(app), Nudge::new(), ambient, stop));
+        // the rooms of the federation add theirs below
+    }
+}

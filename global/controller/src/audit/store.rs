@@ -1,0 +1,148 @@
+use exarch_common_base::TenantId;
+use exarch_common_pg::{DbError, SystemTx, TenantTx};
+use exarch_common_wire::audit::{Actor, Entry, Flag, Head, Outcome, Row, Source};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// A transaction in which something is recorded.
+pub trait Recording {
+    #[doc(hidden)]
+    fn recording(&mut self) -> (&mut PgConnection, Option<TenantId>);
+}
+
+impl Recording for TenantTx {
+    fn recording(&mut self) -> (&mut PgConnection, Option<TenantId>) {
+        let tenant = self.tenant();
+        (self.conn(), Some(tenant))
+    }
+}
+
+impl Recording for SystemTx {
+    fn recording(&mut self) -> (&mut PgConnection, Option<TenantId>) {
+        (self.conn(), None)
+    }
+}
+
+/// Puts another tenant in force on a connection, or none.
+pub async fn enter(conn: &mut PgConnection, tenant: Option<TenantId>) -> Result<(), DbError> {
+    sqlx::query!(
+        "SELECT gc.enter($1, $2, '{}', gc.actor()) AS \"entered!: ()\"",
+        tenant.map(|t| t.uuid()),
+        tenant.is_some()
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}
+
+/// The head of the tenant's chain; nobody else adds to it until the end of the transaction.
+pub async fn lock_head(conn: &mut PgConnection, tenant: Uuid) -> Result<Head, DbError> {
+    let row = sqlx::query!(
+        "INSERT INTO gc.audit_head (tenant_id, seq, hash) VALUES ($1, 0, decode(repeat('00', 32), 'hex'))
+         ON CONFLICT (tenant_id) DO UPDATE SET seq = audit_head.seq RETURNING seq, hash",
+        tenant
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(Head {
+        seq: row.seq as u64,
+        hash: hash_of(&row.hash),
+    })
+}
+
+fn hash_of(bytes: &[u8]) -> [u8; 32] {
+    // the table checks the length; a chain with another hash would not walk
+    bytes.try_into().unwrap_or_default()
+}
+
+pub async fn append(conn: &mut PgConnection, entry: &Entry, prev: &Head, next: &Head) -> Result<(), DbError> {
+    let flags: Vec<String> = entry.flags.iter().map(|flag| flag.as_str().to_owned()).collect();
+    sqlx::query!(
+        "WITH head AS (UPDATE gc.audit_head SET seq = $2, hash = $21 WHERE tenant_id = $1)
+         INSERT INTO gc.audit (tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id,
+                               outcome, reason, before, after, decision_id, request_id, address, user_agent,
+                               break_glass_id, flags, prev_hash, hash)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $22, $21)",
+        entry.tenant.uuid(),
+        next.seq as i64,
+        entry.id.uuid(),
+        entry.at,
+        entry.actor.kind,
+        entry.actor.id,
+        entry.on_behalf_of,
+        entry.action,
+        entry.target_kind,
+        entry.target_id,
+        entry.outcome.as_str(),
+        entry.reason,
+        entry.before,
+        entry.after,
+        entry.decision.map(|id| id.to_string()),
+        entry.request.map(|id| id.to_string()),
+        entry.source.address,
+        entry.source.user_agent,
+        entry.break_glass,
+        &flags,
+        &next.hash[..],
+        &prev.hash[..]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Rows of the tenant in force with a number below `before`, newest first.
+pub async fn page(
+    conn: &mut PgConnection,
+    tenant: Uuid,
+    before: i64,
+    action: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Row>, DbError> {
+    let rows = sqlx::query!(
+        "SELECT tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id, outcome, reason,
+                before, after, decision_id, request_id, address, user_agent, break_glass_id, flags, prev_hash, hash
+           FROM gc.audit WHERE tenant_id = $1 AND seq < $2 AND ($3::text IS NULL OR action = $3)
+          ORDER BY seq DESC LIMIT $4",
+        tenant,
+        before,
+        action,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Row {
+            entry: Entry {
+                id: row.id.into(),
+                tenant: row.tenant_id.into(),
+                at: row.at,
+                actor: Actor {
+                    kind: row.actor_kind,
+                    id: row.actor_id,
+                },
+                on_behalf_of: row.on_behalf_of,
+                action: row.action,
+                target_kind: row.target_kind,
+                target_id: row.target_id,
+                // the table checks the words
+                outcome: Outcome::parse(&row.outcome).unwrap_or(Outcome::Failed),
+                reason: row.reason,
+                before: row.before,
+                after: row.after,
+                decision: row.decision_id.and_then(|id| id.parse().ok()),
+                request: row.request_id.and_then(|id| id.parse().ok()),
+                source: Source {
+                    address: row.address,
+                    user_agent: row.user_agent,
+                },
+                break_glass: row.break_glass_id,
+                flags: row.flags.iter().filter_map(|flag| Flag::parse(flag)).collect(),
+            },
+            seq: row.seq as u64,
+            prev_hash: hash_of(&row.prev_hash),
+            hash: hash_of(&row.hash),
+        })
+        .collect())
+}

@@ -1,0 +1,228 @@
+//! The command line of `exarch-global`.
+use crate::{
+    app::{App, Pools},
+    keys::{self, Keys, Made},
+    router, serve,
+    settings::Settings,
+    setup,
+    users::Email,
+};
+use anyhow::{Context, bail};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use exarch_common_base::{Ambient, ExposeSecret, SecretSlice, SecretString};
+use exarch_common_crypto::{password::Hasher, seal::Sealer};
+use exarch_common_http::openapi_json;
+use exarch_common_pg::{
+    AppPool, Migrations, OwnerPool, PoolSettings, Schema, SweepPool,
+    migrate::{Step, StepState},
+};
+use exarch_common_runtime::settings::{self, SecretFile};
+use std::{
+    io::{self, Read, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+/// The global controller: signs people in, knows who may enter which region, and registers the regions.
+#[derive(Debug, Parser)]
+#[command(name = "exarch-global", version)]
+pub struct Command {
+    /// Print the description of the API (OpenAPI 3.1) and end.
+    #[arg(long)]
+    openapi: bool,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Serve until SIGTERM.
+    Serve(Config),
+    /// Make the keys of the installation and its first owner, once.
+    Setup {
+        #[command(flatten)]
+        config: Config,
+        /// Address of the first owner; without it only the keys are made.
+        #[arg(long, requires = "password_stdin")]
+        email: Option<Email>,
+        /// Read the owner's password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// The database's schema.
+    #[command(subcommand)]
+    Migrate(Migrate),
+    /// The settings.
+    #[command(subcommand)]
+    Config(ConfigAction),
+}
+
+#[derive(Debug, Subcommand)]
+enum Migrate {
+    /// Apply what is pending.
+    Up(Config),
+    /// Show what is applied and what is pending.
+    Status(Config),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigAction {
+    /// Check the settings and end.
+    Check(Config),
+    /// Show the settings in force, secrets masked.
+    Show {
+        #[command(flatten)]
+        config: Config,
+        /// With defaults and environment; this is always so.
+        #[arg(long)]
+        effective: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Config {
+    /// The settings file, TOML.
+    #[arg(long = "config", value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Config {
+    fn load(&self) -> anyhow::Result<Settings> {
+        Ok(settings::load(Some(&self.file), &settings::process_env())?)
+    }
+}
+
+/// Runs what the command line asks for.
+pub async fn run(command: Command) -> anyhow::Result<()> {
+    if command.openapi {
+        return say(&openapi_json(&router::openapi())?);
+    }
+    match command.action {
+        None => {
+            say(&Command::command().render_help().to_string())?;
+            bail!("say what to do");
+        }
+        Some(Action::Serve(config)) => serve::run(Ambient::system(), config.load()?).await,
+        Some(Action::Setup {
+            config,
+            email,
+            password_stdin: _,
+        }) => set_up(config.load()?, email).await,
+        Some(Action::Migrate(Migrate::Up(config))) => {
+            let done = Migrations::global().up(&owner_pool(&config.load()?).await?).await?;
+            say(&format!("{done} migrations applied\n"))
+        }
+        Some(Action::Migrate(Migrate::Status(config))) => status(&config.load()?).await,
+        Some(Action::Config(ConfigAction::Check(config))) => {
+            Secrets::read(&config.load()?)?;
+            say("the settings are good\n")
+        }
+        Some(Action::Config(ConfigAction::Show { config, effective: _ })) => {
+            say(&settings::show_effective(&config.load()?)?)
+        }
+    }
+}
+
+/// Standard output is for what was asked for; everything else goes to the log.
+fn say(text: &str) -> anyhow::Result<()> {
+    io::stdout()
+        .write_all(text.as_bytes())
+        .context("standard output does not take it")
+}
+
+async fn set_up(settings: Settings, email: Option<Email>) -> anyhow::Result<()> {
+    let password = email.is_some().then(password_from_stdin).transpose()?;
+    let ambient = Ambient::system();
+    let secrets = Secrets::read(&settings)?;
+    let pools = pools(&settings)?;
+    Migrations::global().refuse_newer_schema(&pools.app).await?;
+    match keys::make_missing(&ambient, &pools.app, &secrets.sealer).await? {
+        Made::All => say("the keys of the installation were made\n")?,
+        Made::Nothing => say("the keys of the installation are there\n")?,
+    }
+    let keys = Keys::load(&ambient, &pools.app, &secrets.sealer, &settings.public.url).await?;
+    let app = App::new(ambient, settings, pools, secrets.sealer, keys, secrets.hasher);
+    if let (Some(email), Some(password)) = (email, password) {
+        let owner = setup::first_owner(&app, email, password).await?;
+        say(&format!("{owner} is the first owner\n"))?;
+    }
+    Ok(())
+}
+
+/// The first line of standard input.
+fn password_from_stdin() -> anyhow::Result<SecretString> {
+    let mut text = String::new();
+    io::stdin()
+        .take(4096)
+        .read_to_string(&mut text)
+        .context("no password on standard input")?;
+    let line = text.split(['\n', '\r']).next().unwrap_or_default();
+    if line.is_empty() {
+        bail!("no password on standard input");
+    }
+    Ok(line.to_owned().into())
+}
+
+async fn status(settings: &Settings) -> anyhow::Result<()> {
+    let pool = AppPool::lazy(pool_settings(settings, &settings.database.app_url_file)?);
+    for Step {
+        version,
+        description,
+        state,
+    } in Migrations::global().status(&pool).await?
+    {
+        let state = match state {
+            StepState::Applied(at) => format!("applied {at}"),
+            StepState::Pending => "pending".to_owned(),
+            StepState::Changed => "applied with other contents than this program's".to_owned(),
+            StepState::Newer => "applied by a newer program".to_owned(),
+        };
+        say(&format!("{version:04} {description}: {state}\n"))?;
+    }
+    Ok(())
+}
+
+async fn owner_pool(settings: &Settings) -> anyhow::Result<OwnerPool> {
+    let file = settings.database.owner_url_file.as_ref();
+    let file = file.context("migrating needs settings.database.owner_url_file")?;
+    Ok(OwnerPool::connect(pool_settings(settings, file)?).await?)
+}
+
+fn pool_settings(settings: &Settings, file: &SecretFile) -> anyhow::Result<PoolSettings> {
+    let mut pool = PoolSettings::from_url(Schema::Global, &file.read()?)
+        .with_context(|| format!("the file {}", file.path().display()))?
+        .max_connections(settings.database.max_connections);
+    pool.application_name = "exarch-global".to_owned();
+    pool.acquire_timeout = Duration::from_secs(2);
+    Ok(pool)
+}
+
+/// The pools of a server; nothing is connected yet.
+pub(crate) fn pools(settings: &Settings) -> anyhow::Result<Pools> {
+    Ok(Pools {
+        app: AppPool::lazy(pool_settings(settings, &settings.database.app_url_file)?),
+        sweep: SweepPool::lazy(pool_settings(settings, &settings.database.sweep_url_file)?),
+    })
+}
+
+/// What is read from the files with secrets.
+pub(crate) struct Secrets {
+    pub sealer: Sealer,
+    pub hasher: Hasher,
+}
+
+impl Secrets {
+    pub(crate) fn read(settings: &Settings) -> anyhow::Result<Self> {
+        let master: SecretSlice<u8> = {
+            let text = settings.keys.master_file.read()?;
+            let bytes = STANDARD.decode(text.expose_secret().trim());
+            bytes.ok().context("settings.keys.master_file holds no base64")?.into()
+        };
+        let pepper = settings.keys.pepper_file.read()?;
+        Ok(Self {
+            sealer: Sealer::new(&master).context("settings.keys.master_file")?,
+            hasher: Hasher::new(pepper.expose_secret().as_bytes().to_vec().into()),
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! `POST /v1/tenants/{id}/entitlements`.
+use super::{Entitlement, Limits, store};
+use crate::{
+    app::App,
+    audit,
+    gate::{Who, needs},
+    passports,
+    tenants::TenantKey,
+};
+use axum::{extract::State, http::StatusCode};
+use exarch_common_authz::{Target, TenantState, perm};
+use exarch_common_base::Slug;
+use exarch_common_http::{Api, Json, Path, Problem};
+use exarch_common_pg::{OnConstraint, TenantTx};
+use exarch_common_wire::audit::PROVIDER;
+use serde::Deserialize;
+use serde_json::json;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+const MOST: u32 = 1_000_000;
+
+pub fn routes(api: Api<App>) -> Api<App> {
+    api.route(needs::<perm::entitlement::Grant>(), routes!(handler))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Grant {
+    /// Slug of the region.
+    #[schema(value_type = String)]
+    region: Slug,
+    /// From when; now when left out.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    from: Option<OffsetDateTime>,
+    /// Until when; open when left out.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    until: Option<OffsetDateTime>,
+    /// How much.
+    #[serde(default)]
+    limits: Limits,
+}
+
+fn refused(pointer: &str, reason: &str) -> Problem {
+    Problem::unprocessable("invalid-entitlement")
+        .detail("A value of the entitlement cannot be accepted; see errors.")
+        .error(pointer, reason)
+}
+
+/// Entitles a tenant to a region.
+#[utoipa::path(post, path = "/v1/tenants/{id}/entitlements", operation_id = "grantEntitlement", tag = "entitlements",
+    params(("id" = String, Path, description = "Id or slug of the tenant")), request_body = Grant,
+    responses((status = 201, description = "The entitlement", body = Entitlement),
+              (status = 409, description = "The tenant is entitled to the region already, or is being deleted")))]
+async fn handler(
+    State(app): State<App>,
+    who: Who,
+    Path(key): Path<TenantKey>,
+    Json(input): Json<Grant>,
+) -> Result<(StatusCode, Json<Entitlement>), Problem> {
+    let _permit = who.check::<perm::entitlement::Grant>(&app, Target::System)?;
+    let now = app.ambient.now();
+    let from = input.from.unwrap_or(now);
+    if input.until.is_some_and(|until| until <= from || until <= now) {
+        return Err(refused("/until", "is not after the beginning and in the future"));
+    }
+    let limits = [
+        ("/limits/clusters", input.limits.clusters),
+        ("/limits/hosts", input.limits.hosts),
+        ("/limits/leases", input.limits.leases),
+    ];
+    if let Some((pointer, _)) = limits.iter().find(|(_, limit)| limit.is_some_and(|n| n > MOST)) {
+        return Err(refused(pointer, "is above 1000000"));
+    }
+    let tenant = key.registered(&app).await?;
+    if matches!(tenant.state, TenantState::Deleting | TenantState::Deleted) {
+        return Err(Problem::conflict("tenant-deleting").detail("A tenant that is being deleted is given nothing new."));
+    }
+    let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant.id)).await?;
+    let region = store::region(&mut tx, &input.region).await?;
+    let entitlement = Entitlement {
+        id: app.ambient.id(),
+        region: region.ok_or_else(|| refused("/region", "names no region"))?,
+        from,
+        until: input.until,
+        limits: input.limits,
+        created_at: now,
+    };
+    store::insert(&mut tx, &entitlement, &who.user().to_string())
+        .await
+        .on_constraint("entitlement_region_key", || {
+            Problem::conflict("already-entitled")
+                .detail("The tenant is entitled to this region already: end that entitlement first.")
+        })?;
+    let after = json!({
+        "tenant": tenant.id,
+        "region": entitlement.region.slug,
+        "from": from.unix_timestamp(),
+        "until": input.until.map(|until| until.unix_timestamp()),
+        "limits": input.limits,
+    });
+    for ledger in [PROVIDER, tenant.id] {
+        let entry = who.entry(&app, ledger, "entitlement.grant", ("entitlement", entitlement.id));
+        audit::record(&mut tx, &entry.after(after.clone())).await?;
+    }
+    passports::touch_tenant(&app, &mut tx).await?;
+    tx.commit().await?;
+    passports::nudge(&app);
+    Ok((StatusCode::CREATED, Json(entitlement)))
+}

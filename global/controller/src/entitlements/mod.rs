@@ -1,0 +1,68 @@
+//! Entitlements: a tenant's right to a region, from, until, and how much of it. Granted and ended by the provider's people,
+//! written in the tenant's own audit and in the provider's.
+mod grant;
+mod list;
+mod revoke;
+mod store;
+
+use crate::app::App;
+use exarch_common_base::{EntitlementId, RegionId, Slug};
+use exarch_common_http::Api;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// At most so many; unlimited where absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Clusters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1_000_000)]
+    pub clusters: Option<u32>,
+    /// Hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1_000_000)]
+    pub hosts: Option<u32>,
+    /// Leases active at one time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1_000_000)]
+    pub leases: Option<u32>,
+}
+
+/// A tenant's right to a region.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Entitlement {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: EntitlementId,
+    /// The region.
+    pub region: RegionName,
+    /// From when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub from: OffsetDateTime,
+    /// Until when; open when absent.
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    pub until: Option<OffsetDateTime>,
+    /// How much.
+    pub limits: Limits,
+    /// When it was granted.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// A region by its names.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct RegionName {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: RegionId,
+    /// Its slug.
+    #[schema(value_type = String)]
+    pub slug: Slug,
+}
+
+/// The room's routes.
+pub fn routes(api: Api<App>) -> Api<App> {
+    revoke::routes(grant::routes(list::routes(api)))
+}

@@ -1,0 +1,267 @@
+//! Who calls, and may they: stands before every route of the public listener.
+//!
+//! A caller is known by a session cookie or by an access token; the session behind either is looked up at each request, so
+//! what ends a session ends it here at once. A token's roles are never believed: they are read from the database.
+use crate::{
+    app::App,
+    memberships::Seat,
+    sessions::{self, Session},
+};
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
+use exarch_common_authz::{Action, Binding, Caller, On, Permit, Principal, Refusal, Role, Scope, Target, policy};
+use exarch_common_base::{DecisionId, RequestId, TenantId, UserId};
+use exarch_common_http::{Problem, RequestContext, RouteKind, serve::Peer};
+use exarch_common_pg::{Clusters, TenantContext};
+use exarch_common_wire::audit::{Actor, Entry, Outcome, PROVIDER, Source};
+use std::sync::Arc;
+use time::OffsetDateTime;
+
+/// The gate of the public listener.
+#[derive(Clone)]
+pub struct PublicGate(pub App);
+
+impl exarch_common_http::Gate for PublicGate {
+    async fn admit(&self, kind: RouteKind, parts: &mut Parts) -> Result<(), Problem> {
+        let permission = match kind {
+            RouteKind::Public => return Ok(()),
+            RouteKind::SelfOnly => None,
+            RouteKind::Needs(permission) => Some(permission),
+            RouteKind::Agent | RouteKind::Peer => {
+                tracing::error!(%kind, "a route is served where its kind has no meaning");
+                return Err(unauthenticated());
+            }
+        };
+        let app = &self.0;
+        let who = sessions::authenticate(app, parts).await?;
+        if let Some(permission) = permission {
+            let target = match (permission.scope(), who.tenant()) {
+                (Scope::System, _) => Target::System,
+                (_, Some(tenant)) => Target::Tenant(tenant),
+                (_, None) => return Err(no_tenant()),
+            };
+            policy::allows(&who.caller, permission, target).map_err(|refusal| who.refused(app, &refusal))?;
+        }
+        parts.extensions.insert(who);
+        Ok(())
+    }
+}
+
+/// The kind of a route that needs `A`.
+pub const fn needs<A: Action>() -> RouteKind {
+    RouteKind::Needs(A::PERMISSION)
+}
+
+/// The one 401: it never tells what was wrong with the credentials.
+pub fn unauthenticated() -> Problem {
+    Problem::unauthorized("unauthenticated").detail("Sign in first, or send a valid access token.")
+}
+
+fn no_tenant() -> Problem {
+    Problem::forbidden("no-tenant").detail("No tenant is in force: choose one of yours first.")
+}
+
+/// Where a request came from, signed in or not.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Its id.
+    pub request: RequestId,
+    /// Address and user agent.
+    pub source: Source,
+}
+
+const USER_AGENT: usize = 256;
+
+impl Origin {
+    fn of(parts: &Parts) -> Result<Self, Problem> {
+        let context: Option<&RequestContext> = parts.extensions.get();
+        let agent = parts.headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok());
+        let peer: Option<&Peer> = parts.extensions.get();
+        Ok(Self {
+            request: context.map(|c| c.request_id).ok_or_else(|| {
+                tracing::error!("a router is served without its standard layers");
+                unauthenticated()
+            })?,
+            source: Source {
+                address: peer.map(|peer| peer.addr.ip().to_string()),
+                user_agent: agent.map(|text| text.chars().take(USER_AGENT).collect()),
+            },
+        })
+    }
+
+    /// An audit entry about what somebody did by this request.
+    pub fn entry(
+        &self,
+        app: &App,
+        tenant: TenantId,
+        actor: Actor,
+        action: &str,
+        target: (&str, impl ToString),
+    ) -> Entry {
+        Entry::new(&app.ambient, tenant, actor, action, target.0, target.1)
+            .by_request(self.request, self.source.clone())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Origin {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(parts)
+    }
+}
+
+/// A signed-in person, as handlers ask for it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Who {
+    caller: Caller,
+    standing: Arc<Standing>,
+    origin: Origin,
+}
+
+/// What was found about a person.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// The session in use.
+    pub session: Session,
+    /// Roles over the federation, with their ends.
+    pub staff: Vec<(Role, Option<OffsetDateTime>)>,
+    /// The place in the tenant in force.
+    pub seat: Option<Seat>,
+}
+
+impl Who {
+    /// Puts together what was looked up.
+    pub fn new(standing: Standing, parts: &Parts, now: OffsetDateTime) -> Result<Self, Problem> {
+        let staff = standing.staff.iter().map(|&(role, until)| Binding {
+            role,
+            on: On::System,
+            until,
+        });
+        let seat = standing.seat.iter().flat_map(|seat| {
+            seat.roles.iter().map(|&role| Binding {
+                role,
+                on: On::Tenant(seat.tenant.id),
+                until: seat.until,
+            })
+        });
+        let mut caller = Caller::of(Principal::User(standing.session.user)).session(standing.session.id);
+        if let Some(seat) = &standing.seat {
+            caller = caller.tenant(seat.tenant.id, seat.tenant.state);
+        }
+        Ok(Self {
+            caller: caller.bindings(staff.chain(seat).collect::<Vec<_>>()).build(now),
+            origin: Origin::of(parts)?,
+            standing: Arc::new(standing),
+        })
+    }
+
+    /// As the policy sees it.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The person.
+    pub fn user(&self) -> UserId {
+        self.standing.session.user
+    }
+
+    /// The session in use.
+    pub fn session(&self) -> &Session {
+        &self.standing.session
+    }
+
+    /// The place in the tenant in force, if there is one.
+    pub fn seat(&self) -> Option<&Seat> {
+        self.standing.seat.as_ref()
+    }
+
+    /// Roles over the federation that have not ended.
+    pub fn staff_roles(&self, now: OffsetDateTime) -> Vec<Role> {
+        let alive = self
+            .standing
+            .staff
+            .iter()
+            .filter(|(_, until)| until.is_none_or(|end| now < end));
+        alive.map(|(role, _)| *role).collect()
+    }
+
+    /// All roles in use, as tokens name them.
+    pub fn token_roles(&self, now: OffsetDateTime) -> Vec<Role> {
+        let seat = self.seat().map_or(&[][..], |seat| &seat.roles);
+        seat.iter().copied().chain(self.staff_roles(now)).collect()
+    }
+
+    /// The tenant in force.
+    pub fn tenant(&self) -> Option<TenantId> {
+        self.caller.tenant()
+    }
+
+    /// The tenant in force, or 403.
+    ///
+    /// # Errors
+    /// `no-tenant`.
+    pub fn tenant_in_force(&self) -> Result<TenantId, Problem> {
+        self.tenant().ok_or_else(no_tenant)
+    }
+
+    /// From where the request came.
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Context of a transaction in `tenant` in which this person acts. Whether they may is for [`Who::check`].
+    pub fn acting_in(&self, tenant: TenantId) -> TenantContext {
+        TenantContext {
+            tenant,
+            clusters: Clusters::All,
+            actor: self.user().to_string(),
+        }
+    }
+
+    /// This person in the audit.
+    pub fn actor(&self) -> Actor {
+        Actor::new("user", self.user())
+    }
+
+    /// An audit entry about what this person does by this request.
+    pub fn entry(&self, app: &App, tenant: TenantId, action: &str, target: (&str, impl ToString)) -> Entry {
+        self.origin.entry(app, tenant, self.actor(), action, target)
+    }
+
+    /// Asks the policy. A no is logged with its story, written to the audit and told with its decision id.
+    ///
+    /// # Errors
+    /// 402, 403 or 404 by the policy.
+    pub fn check<A: Action>(&self, app: &App, target: Target) -> Result<Permit<A>, Problem> {
+        policy::check(&self.caller, target).map_err(|refusal| self.refused(app, &refusal))
+    }
+
+    fn refused(&self, app: &App, refusal: &Refusal) -> Problem {
+        let decision: DecisionId = app.ambient.id();
+        let why = refusal.why().to_string();
+        tracing::info!(decision_id = %decision, why, "refused");
+        let tenant = self.tenant().unwrap_or(PROVIDER);
+        let on = refusal.target().to_string();
+        let mut entry = self.entry(
+            app,
+            tenant,
+            refusal.permission().name(),
+            (refusal.permission().scope().as_str(), on),
+        );
+        entry.decision = Some(decision);
+        app.refusals.push(entry.ended(Outcome::Denied, why));
+        Problem::from(refusal).decision(decision)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // a handler that asks for a caller on a route that admits anyone gets none
+        parts.extensions.get().cloned().ok_or_else(unauthenticated)
+    }
+}

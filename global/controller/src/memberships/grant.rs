@@ -1,0 +1,176 @@
+//! `POST /v1/tenants/{id}/memberships`, and the use case by which others add a member.
+use super::{Membership, MembershipOut, store};
+use crate::{
+    app::App,
+    audit,
+    gate::{Who, needs},
+    passports,
+    tenants::TenantKey,
+    users::{self, Email},
+};
+use axum::{extract::State, http::StatusCode};
+use exarch_common_authz::{PermissionSet, Role, Scope, Target, perm};
+use exarch_common_base::{RegionId, TenantId, UserId};
+use exarch_common_http::{Api, Json, Path, Problem};
+use exarch_common_pg::{OnConstraint, TenantTx};
+use exarch_common_wire::audit::Entry;
+use serde::Deserialize;
+use serde_json::json;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+pub fn routes(api: Api<App>) -> Api<App> {
+    api.route(needs::<perm::membership::Grant>(), routes!(handler))
+}
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Grant {
+    /// Whom, by id.
+    #[schema(value_type = Option<String>)]
+    user_id: Option<UserId>,
+    /// Whom, by address, when not by id.
+    #[schema(value_type = Option<String>)]
+    email: Option<Email>,
+    /// Names of tenant-scope roles.
+    roles: Vec<String>,
+    /// Ids of the only regions it reaches; all the tenant is entitled to when absent.
+    #[schema(value_type = Option<Vec<String>>)]
+    regions: Option<Vec<RegionId>>,
+    /// When it ends by itself.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    until: Option<OffsetDateTime>,
+}
+
+/// Gives a person roles in the tenant.
+#[utoipa::path(post, path = "/v1/tenants/{id}/memberships", operation_id = "grantMembership", tag = "memberships",
+    params(("id" = String, Path, description = "Id or slug of the tenant in force")), request_body = Grant,
+    responses((status = 201, description = "The membership", body = MembershipOut),
+              (status = 403, description = "You do not hold what the roles hold"),
+              (status = 409, description = "The person is a member already")))]
+async fn handler(
+    State(app): State<App>,
+    who: Who,
+    Path(key): Path<TenantKey>,
+    Json(input): Json<Grant>,
+) -> Result<(StatusCode, Json<MembershipOut>), Problem> {
+    let tenant = key.of_seat(&who)?;
+    let permit = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
+    let roles = grantable(&input.roles, permit.caller().tenant_wide())?;
+    let now = app.ambient.now();
+    if input.until.is_some_and(|until| until <= now) {
+        return Err(refused("/until", "is not in the future"));
+    }
+    if input.regions.as_ref().is_some_and(Vec::is_empty) {
+        return Err(refused("/regions", "is empty; leave it out for all regions"));
+    }
+    let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
+    let user = match (input.user_id, &input.email) {
+        (Some(id), None) => users::find(&app, tx.conn(), id).await?,
+        (None, Some(email)) => users::find_by_email(&app, tx.conn(), email).await?,
+        _ => return Err(refused("/user_id", "give either user_id or email")),
+    };
+    let user = user.ok_or_else(|| {
+        let pointer = if input.user_id.is_some() { "/user_id" } else { "/email" };
+        refused(pointer, "names nobody who can sign in")
+    })?;
+    let new = New {
+        user: user.id,
+        roles,
+        regions: input.regions,
+        until: input.until,
+        created_by: who.user().to_string(),
+    };
+    let membership = add(&app, &mut tx, new, |id, after| {
+        who.entry(&app, tenant, "membership.grant", ("membership", id))
+            .after(after)
+    })
+    .await?;
+    passports::touch_tenant(&app, &mut tx).await?;
+    tx.commit().await?;
+    passports::nudge(&app);
+    Ok((StatusCode::CREATED, Json(membership.out(user))))
+}
+
+fn refused(pointer: &str, reason: &str) -> Problem {
+    Problem::unprocessable("invalid-membership")
+        .detail("A value of the membership cannot be accepted; see errors.")
+        .error(pointer, reason)
+}
+
+/// Reads names of tenant-scope roles and checks that a holder of `held` may give all of them.
+///
+/// # Errors
+/// 422 for a name that is no tenant-scope role, 403 `role-not-held`.
+pub fn grantable(names: &[String], held: PermissionSet) -> Result<Vec<Role>, Problem> {
+    let mut roles = Vec::with_capacity(names.len());
+    for (at, name) in names.iter().enumerate() {
+        let role: Option<Role> = name.parse().ok();
+        let role = role
+            .filter(|role| role.scope() == Scope::Tenant)
+            .ok_or_else(|| refused(&format!("/roles/{at}"), "is no role of tenant scope"))?;
+        if !role.permissions().is_subset(held) {
+            return Err(Problem::forbidden("role-not-held")
+                .detail(format!("The role {role} holds more than you do in this tenant.")));
+        }
+        if !roles.contains(&role) {
+            roles.push(role);
+        }
+    }
+    if roles.is_empty() {
+        return Err(refused("/roles", "is empty"));
+    }
+    Ok(roles)
+}
+
+/// What a new membership says.
+pub struct New {
+    /// Whose.
+    pub user: UserId,
+    /// Tenant-scope roles.
+    pub roles: Vec<Role>,
+    /// Only these regions.
+    pub regions: Option<Vec<RegionId>>,
+    /// When it ends.
+    pub until: Option<OffsetDateTime>,
+    /// Who gives it.
+    pub created_by: String,
+}
+
+/// Adds a member to the transaction's tenant and records it. Whether the caller may give these roles is checked before; the
+/// caller touches the tenant's passports after.
+///
+/// # Errors
+/// 409 `already-a-member`; the database.
+pub(crate) async fn add(
+    app: &App,
+    tx: &mut TenantTx,
+    new: New,
+    entry: impl FnOnce(String, serde_json::Value) -> Entry,
+) -> Result<super::Membership, Problem> {
+    let tenant: TenantId = tx.tenant();
+    let membership = Membership {
+        id: app.ambient.id(),
+        user: new.user,
+        roles: new.roles,
+        regions: new.regions,
+        until: new.until,
+        created_by: new.created_by,
+        created_at: app.ambient.now(),
+    };
+    store::insert(tx.conn(), tenant, &membership)
+        .await
+        .on_constraint("membership_user_key", || {
+            Problem::conflict("already-a-member")
+                .detail("This person is a member already: end that membership first, or keep it.")
+        })?;
+    let after = json!({
+        "user": membership.user,
+        "roles": membership.roles,
+        "regions": membership.regions,
+        "until": membership.until.map(|until| until.unix_timestamp()),
+    });
+    audit::record(tx, &entry(membership.id.to_string(), after)).await?;
+    Ok(membership)
+}

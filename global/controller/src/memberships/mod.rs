@@ -1,0 +1,138 @@
+//! Memberships: a person's place in a tenant, with roles, perhaps narrowed to some regions, perhaps with an end. Nobody
+//! gives a role that holds more than they hold themselves in that tenant; the first administrator, named with the tenant
+//! itself, is the one exception.
+mod grant;
+mod list;
+mod revoke;
+mod store;
+
+pub(crate) use grant::add;
+pub use grant::{New, grantable};
+
+use crate::app::App;
+use exarch_common_authz::{Role, TenantState};
+use exarch_common_base::{MembershipId, RegionId, Slug, TenantId, UserId};
+use exarch_common_http::Api;
+use exarch_common_pg::{Clusters, DbError, TenantContext, TenantTx};
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// A tenant as the people in it see it.
+#[derive(Clone, Debug)]
+pub struct TenantBrief {
+    /// Its id.
+    pub id: TenantId,
+    /// Its slug.
+    pub slug: Slug,
+    /// Its name.
+    pub name: String,
+    /// Where it stands.
+    pub state: TenantState,
+}
+
+/// A person's place in a tenant.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The tenant.
+    pub tenant: TenantBrief,
+    /// The membership.
+    pub membership: MembershipId,
+    /// Roles of tenant scope.
+    pub roles: Vec<Role>,
+    /// Only these regions; all the tenant is entitled to when absent.
+    pub regions: Option<Vec<RegionId>>,
+    /// When it ends.
+    pub until: Option<OffsetDateTime>,
+}
+
+impl Seat {
+    /// Whether the state of the tenant lets this person sign in and stay.
+    pub fn may_sign_in(&self) -> bool {
+        match self.tenant.state {
+            TenantState::Active
+            | TenantState::SuspendedBilling
+            | TenantState::SuspendedHold
+            | TenantState::Deleting => true,
+            TenantState::SuspendedIncident => self.roles.iter().any(|role| role.reads_in_incident()),
+            TenantState::Deleted => false,
+        }
+    }
+}
+
+/// A membership as it is stored.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    id: MembershipId,
+    user: UserId,
+    roles: Vec<Role>,
+    regions: Option<Vec<RegionId>>,
+    until: Option<OffsetDateTime>,
+    created_by: String,
+    created_at: OffsetDateTime,
+}
+
+/// A membership as it is told.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Membership)]
+struct MembershipOut {
+    #[schema(value_type = String)]
+    id: MembershipId,
+    user: crate::users::UserBrief,
+    #[schema(value_type = Vec<String>)]
+    roles: Vec<Role>,
+    /// Ids of the only regions it reaches; all the tenant is entitled to when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Vec<String>>)]
+    regions: Option<Vec<RegionId>>,
+    #[serde(with = "time::serde::rfc3339::option", skip_serializing_if = "Option::is_none")]
+    until: Option<OffsetDateTime>,
+    #[serde(with = "time::serde::rfc3339")]
+    created_at: OffsetDateTime,
+}
+
+impl Membership {
+    fn out(self, user: crate::users::UserBrief) -> MembershipOut {
+        MembershipOut {
+            id: self.id,
+            user,
+            roles: self.roles,
+            regions: self.regions,
+            until: self.until,
+            created_at: self.created_at,
+        }
+    }
+}
+
+/// The place of a person in a tenant; nothing when it has ended or never was.
+///
+/// # Errors
+/// The database.
+pub async fn seat(app: &App, tenant: TenantId, user: UserId) -> Result<Option<Seat>, DbError> {
+    let context = TenantContext {
+        tenant,
+        clusters: Clusters::All,
+        actor: user.to_string(),
+    };
+    let mut tx = TenantTx::begin(&app.app_pool, &context).await?;
+    let seat = store::seat(&mut tx, user, app.ambient.now()).await?;
+    tx.rollback().await?;
+    Ok(seat)
+}
+
+/// All places of a person in which signing in is possible, by slug.
+///
+/// # Errors
+/// The database.
+pub async fn seats(app: &App, user: UserId) -> Result<Vec<Seat>, DbError> {
+    let mut seats = store::seats(&app.sweep_pool, user, app.ambient.now()).await?;
+    seats.retain(Seat::may_sign_in);
+    Ok(seats)
+}
+
+/// The room's routes.
+pub fn routes(api: Api<App>) -> Api<App> {
+    let api = list::routes(api);
+    let api = grant::routes(api);
+    revoke::routes(api)
+}

@@ -1,0 +1,55 @@
+//! `DELETE /v1/tenants/{id}/memberships/{membership}`: ends a membership, and the sessions that rest on it.
+use super::store;
+use crate::{
+    app::App,
+    audit,
+    gate::{Who, needs},
+    passports, sessions,
+    tenants::TenantKey,
+};
+use axum::{extract::State, http::StatusCode};
+use exarch_common_authz::{Role, Target, perm};
+use exarch_common_base::MembershipId;
+use exarch_common_http::{Api, Path, Problem};
+use exarch_common_pg::TenantTx;
+use serde_json::json;
+use utoipa_axum::routes;
+
+pub fn routes(api: Api<App>) -> Api<App> {
+    api.route(needs::<perm::membership::Revoke>(), routes!(handler))
+}
+
+/// Ends a membership, here at once and in connected regions within a second.
+#[utoipa::path(delete, path = "/v1/tenants/{id}/memberships/{membership}", operation_id = "revokeMembership",
+    tag = "memberships",
+    params(("id" = String, Path, description = "Id or slug of the tenant in force"),
+           ("membership" = String, Path, description = "Id of the membership")),
+    responses((status = 204, description = "It has ended"),
+              (status = 409, description = "It is that of the last administrator")))]
+async fn handler(
+    State(app): State<App>,
+    who: Who,
+    Path((key, id)): Path<(TenantKey, MembershipId)>,
+) -> Result<StatusCode, Problem> {
+    let tenant = key.of_seat(&who)?;
+    let _permit = who.check::<perm::membership::Revoke>(&app, Target::Tenant(tenant))?;
+    let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
+    let found = store::lock(&mut tx, id).await?;
+    let found = found.ok_or_else(|| {
+        Problem::not_found("membership-not-found").detail("The tenant has no such membership, or it has ended.")
+    })?;
+    if found.roles.contains(&Role::TenantAdmin) && !store::other_admin(&mut tx, id).await? {
+        return Err(Problem::conflict("last-administrator")
+            .detail("This is the tenant's last administrator: name another one first."));
+    }
+    store::end(&mut tx, id, app.ambient.now()).await?;
+    sessions::end_in_tenant(&app, &mut tx, found.user, "membership-revoked").await?;
+    let entry = who
+        .entry(&app, tenant, "membership.revoke", ("membership", id))
+        .before(json!({ "user": found.user, "roles": found.roles }));
+    audit::record(&mut tx, &entry).await?;
+    passports::touch_tenant(&app, &mut tx).await?;
+    tx.commit().await?;
+    passports::nudge(&app);
+    Ok(StatusCode::NO_CONTENT)
+}

@@ -1,0 +1,185 @@
+use super::{Membership, Seat, TenantBrief};
+use exarch_common_authz::{Role, TenantState};
+use exarch_common_base::{MembershipId, TenantId, UserId};
+use exarch_common_pg::{DbError, SweepPool, SystemTx, TenantTx};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A slug in the database was one when it was written.
+fn brief(id: Uuid, slug: &str, name: String, state: &str) -> Option<TenantBrief> {
+    let Ok(state) = state.parse::<TenantState>();
+    Some(TenantBrief {
+        id: id.into(),
+        slug: slug.parse().ok()?,
+        name,
+        state,
+    })
+}
+
+/// A role that this build does not know gives nothing.
+fn known(roles: &[String]) -> Vec<Role> {
+    roles.iter().filter_map(|role| role.parse().ok()).collect()
+}
+
+fn ids<T: From<Uuid>>(ids: Option<Vec<Uuid>>) -> Option<Vec<T>> {
+    ids.map(|ids| ids.into_iter().map(T::from).collect())
+}
+
+/// The person's place in the transaction's tenant.
+pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Result<Option<Seat>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query!(
+        "SELECT t.id, t.slug, t.name, t.state, m.id AS membership, m.roles, m.regions, m.until_at
+           FROM gc.membership m JOIN gc.tenant t ON t.id = m.tenant_id
+          WHERE m.tenant_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $3)",
+        tenant,
+        user.uuid(),
+        now
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.and_then(|row| {
+        Some(Seat {
+            tenant: brief(row.id, &row.slug, row.name, &row.state)?,
+            membership: row.membership.into(),
+            roles: known(&row.roles),
+            regions: ids(row.regions),
+            until: row.until_at,
+        })
+    }))
+}
+
+/// All places of a person, across tenants.
+pub async fn seats(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Result<Vec<Seat>, DbError> {
+    let mut tx = SystemTx::begin(pool, "tenants-of-a-person").await?;
+    let rows = sqlx::query!(
+        "SELECT t.id, t.slug, t.name, t.state, m.id AS membership, m.roles, m.regions, m.until_at
+           FROM gc.membership m JOIN gc.tenant t ON t.id = m.tenant_id
+          WHERE m.user_id = $1 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $2)
+          ORDER BY t.slug",
+        user.uuid(),
+        now
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    tx.rollback().await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| {
+            Some(Seat {
+                tenant: brief(row.id, &row.slug, row.name, &row.state)?,
+                membership: row.membership.into(),
+                roles: known(&row.roles),
+                regions: ids(row.regions),
+                until: row.until_at,
+            })
+        })
+        .collect())
+}
+
+pub async fn insert(conn: &mut PgConnection, tenant: TenantId, membership: &Membership) -> Result<(), DbError> {
+    let roles: Vec<String> = membership.roles.iter().map(|role| role.slug().to_owned()).collect();
+    let regions: Option<Vec<Uuid>> = membership
+        .regions
+        .as_ref()
+        .map(|regions| regions.iter().map(|region| region.uuid()).collect());
+    sqlx::query!(
+        "INSERT INTO gc.membership (tenant_id, id, user_id, roles, regions, until_at, created_by, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        tenant.uuid(),
+        membership.id.uuid(),
+        membership.user.uuid(),
+        &roles,
+        regions.as_deref(),
+        membership.until,
+        membership.created_by,
+        membership.created_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Memberships of the transaction's tenant that have not ended, newest first, from the one after `after`.
+pub async fn page(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<Vec<Membership>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let rows = sqlx::query!(
+        "SELECT id, user_id, roles, regions, until_at, created_by, created_at FROM gc.membership
+          WHERE tenant_id = $1 AND ended_at IS NULL AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
+        tenant,
+        after,
+        limit
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Membership {
+            id: row.id.into(),
+            user: row.user_id.into(),
+            roles: known(&row.roles),
+            regions: ids(row.regions),
+            until: row.until_at,
+            created_by: row.created_by,
+            created_at: row.created_at,
+        })
+        .collect())
+}
+
+/// One of them, locked together with all others of administrators, so that the last one is seen as such.
+pub async fn lock(tx: &mut TenantTx, id: MembershipId) -> Result<Option<Membership>, DbError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "SELECT id FROM gc.membership WHERE tenant_id = $1 AND ended_at IS NULL AND (id = $2 OR 'tenant-admin' = ANY(roles))
+          ORDER BY id FOR UPDATE",
+        tenant,
+        id.uuid()
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let row = sqlx::query!(
+        "SELECT id, user_id, roles, regions, until_at, created_by, created_at FROM gc.membership
+          WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL",
+        tenant,
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.map(|row| Membership {
+        id: row.id.into(),
+        user: row.user_id.into(),
+        roles: known(&row.roles),
+        regions: ids(row.regions),
+        until: row.until_at,
+        created_by: row.created_by,
+        created_at: row.created_at,
+    }))
+}
+
+/// Whether somebody else than `id` administers the transaction's tenant without an end.
+pub async fn other_admin(tx: &mut TenantTx, id: MembershipId) -> Result<bool, DbError> {
+    let tenant = tx.tenant().uuid();
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM gc.membership m JOIN gc.user u ON u.id = m.user_id
+                         WHERE m.tenant_id = $1 AND m.id <> $2 AND m.ended_at IS NULL AND m.until_at IS NULL
+                           AND 'tenant-admin' = ANY(m.roles) AND u.state = 'active') AS \"any!\"",
+        tenant,
+        id.uuid()
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+pub async fn end(tx: &mut TenantTx, id: MembershipId, now: OffsetDateTime) -> Result<(), DbError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "UPDATE gc.membership SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL",
+        tenant,
+        id.uuid(),
+        now
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}

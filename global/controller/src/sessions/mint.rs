@@ -1,0 +1,138 @@
+//! Making sessions and tokens.
+use super::{
+    Session, SessionKind, cookie, family,
+    store::{self, Access},
+};
+use crate::app::App;
+use exarch_common_authz::Role;
+use exarch_common_http::Problem;
+use exarch_common_wire::{
+    names,
+    user_token::{self, Claims},
+};
+use serde::Serialize;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// An access token for the global.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct AccessToken {
+    /// JWT (`at+jwt`), for `Authorization: Bearer`.
+    pub access_token: String,
+    /// Seconds.
+    pub expires_in: i64,
+}
+
+/// An access token and the refresh token for the next pair.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Pair {
+    /// JWT (`at+jwt`), for `Authorization: Bearer`.
+    pub access_token: String,
+    /// Opaque; good once.
+    pub refresh_token: String,
+    /// Seconds until the access token expires.
+    pub expires_in: i64,
+}
+
+/// What a new session gives to its client.
+#[derive(Clone, Debug)]
+pub enum Started {
+    /// The cookie's secret, and for how many seconds.
+    Cookie(String, i64),
+    /// The first pair.
+    Tokens(Pair),
+}
+
+/// Stores a new session and makes what proves it. `roles` are those of its first token.
+///
+/// # Errors
+/// The database, or a key that does not sign.
+pub async fn start(app: &App, conn: &mut PgConnection, session: &Session, roles: &[Role]) -> Result<Started, Problem> {
+    let now = app.ambient.now();
+    match session.kind {
+        SessionKind::Cookie => {
+            let (secret, hash) = cookie::make(&app.ambient);
+            store::insert(conn, session, Some(&hash), now).await?;
+            Ok(Started::Cookie(secret, (session.expires_at - now).whole_seconds()))
+        }
+        SessionKind::Token => {
+            store::insert(conn, session, None, now).await?;
+            let (id, salt) = (app.ambient.uuid(), app.ambient.bytes::<32>());
+            let access = next_access(app, session);
+            store::insert_family(conn, id, session.id, &salt, refresh_end(app, session), &access).await?;
+            let key = app.keys.refresh_family(&salt);
+            pair(app, session, roles, &access, family::token(&key, id, 1)).map(Started::Tokens)
+        }
+    }
+}
+
+/// An access token of a session, outside any family: for a browser.
+///
+/// # Errors
+/// A key that does not sign.
+pub fn access_token(app: &App, session: &Session, roles: &[Role]) -> Result<AccessToken, Problem> {
+    let access = next_access(app, session);
+    Ok(AccessToken {
+        access_token: sign(app, session, roles, &access)?,
+        expires_in: left(app, &access),
+    })
+}
+
+/// When a refresh token made now ends: not after its session.
+pub(super) fn refresh_end(app: &App, session: &Session) -> OffsetDateTime {
+    (app.ambient.now() + app.settings.tokens.refresh).min(session.expires_at)
+}
+
+/// Number and times of an access token made now: not after its session either.
+pub(super) fn next_access(app: &App, session: &Session) -> Access {
+    let now = app.ambient.now();
+    Access {
+        jti: app.ambient.uuid().simple().to_string(),
+        iat: now.unix_timestamp(),
+        exp: (now + app.settings.tokens.access)
+            .min(session.expires_at)
+            .unix_timestamp(),
+    }
+}
+
+pub(super) fn pair(
+    app: &App,
+    session: &Session,
+    roles: &[Role],
+    access: &Access,
+    refresh_token: String,
+) -> Result<Pair, Problem> {
+    Ok(Pair {
+        access_token: sign(app, session, roles, access)?,
+        refresh_token,
+        expires_in: left(app, access),
+    })
+}
+
+fn left(app: &App, access: &Access) -> i64 {
+    (access.exp - app.ambient.now().unix_timestamp()).max(0)
+}
+
+fn sign(app: &App, session: &Session, roles: &[Role], access: &Access) -> Result<String, Problem> {
+    let now = app.ambient.now();
+    let claims = Claims {
+        iss: app.keys.issuer(),
+        sub: session.user,
+        aud: names::GLOBAL.to_owned(),
+        iat: access.iat,
+        nbf: access.iat,
+        exp: access.exp,
+        jti: access.jti.clone(),
+        sid: session.id,
+        tid: session.tenant,
+        roles: roles.iter().map(|role| role.slug().to_owned()).collect(),
+        amr: session.amr.clone(),
+        auth_time: session.auth_time.unix_timestamp(),
+        region: None,
+        bg: None,
+        cnf: None,
+    };
+    let signer = app.keys.signer(now).map_err(|e| Problem::internal(&e))?;
+    user_token::sign(&signer.key, &signer.kid(), &claims).map_err(|e| Problem::internal(&e))
+}

@@ -1,0 +1,94 @@
+//! Sessions: what a sign-in leaves behind, and what proves it later.
+//!
+//! A browser has an opaque cookie, everybody else a pair of an access token and a refresh token. Both name a session; the
+//! session names the tenant in force. Switching the tenant ends the session and begins another, so that whatever was minted
+//! for the old tenant, here and in the regions, ends with it.
+mod authenticate;
+mod cookie;
+mod family;
+mod mint;
+mod refresh;
+mod sign_out;
+mod store;
+mod sweep;
+mod token;
+
+pub use authenticate::authenticate;
+pub use cookie::{clearing, with_cookie};
+pub use mint::{AccessToken, Pair, Started, access_token, start};
+pub use sweep::Swept;
+
+use crate::app::App;
+use exarch_common_authz::Role;
+use exarch_common_base::{SessionId, TenantId, UserId};
+use exarch_common_http::Api;
+use exarch_common_pg::{DbError, SystemTx, TenantTx};
+use time::OffsetDateTime;
+
+/// How a session is proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionKind {
+    /// By a cookie.
+    Cookie,
+    /// By tokens.
+    Token,
+}
+
+impl SessionKind {
+    /// The word on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// A sign-in that lasts.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// Its id; in tokens `sid`.
+    pub id: SessionId,
+    /// Whose.
+    pub user: UserId,
+    /// The tenant in force.
+    pub tenant: Option<TenantId>,
+    /// How it is proved.
+    pub kind: SessionKind,
+    /// How the person signed in (RFC 8176).
+    pub amr: Vec<String>,
+    /// When.
+    pub auth_time: OffsetDateTime,
+    /// When it ends at the latest.
+    pub expires_at: OffsetDateTime,
+}
+
+/// How long a session of somebody with these roles over the federation lasts.
+pub fn life(app: &App, staff: &[Role]) -> std::time::Duration {
+    let lives = &app.settings.sessions;
+    if staff.is_empty() { lives.user } else { lives.staff }
+}
+
+/// Ends a session; the caller touches the common sections of passports. False when it had ended before.
+///
+/// # Errors
+/// The database.
+pub async fn end(app: &App, tx: &mut SystemTx, session: SessionId, reason: &str) -> Result<bool, DbError> {
+    store::end(tx.conn(), session, reason, app.ambient.now()).await
+}
+
+/// Ends the sessions that a person has in the transaction's tenant; the regions learn of it by the tenant's section.
+///
+/// # Errors
+/// The database.
+pub async fn end_in_tenant(app: &App, tx: &mut TenantTx, user: UserId, reason: &str) -> Result<u64, DbError> {
+    let tenant = tx.tenant();
+    store::end_in_tenant(tx.conn(), user, tenant, reason, app.ambient.now()).await
+}
+
+/// The room's routes.
+pub fn routes(api: Api<App>) -> Api<App> {
+    let api = refresh::routes(api);
+    let api = sign_out::routes(api);
+    token::routes(api)
+}

@@ -1,0 +1,26 @@
+//! Removes what is over: sessions, tickets, old failures.
+use super::store;
+use crate::{app::App, sign_in};
+use exarch_common_pg::SystemTx;
+use exarch_common_runtime::Reconcile;
+use std::time::Duration;
+
+/// The reconciler.
+pub struct Swept(pub App);
+
+impl Reconcile for Swept {
+    const NAME: &'static str = "sweep-sessions";
+    const EVERY: Duration = Duration::from_secs(600);
+
+    async fn pass(&mut self) -> anyhow::Result<u64> {
+        let app = &self.0;
+        let now = app.ambient.now();
+        let mut tx = SystemTx::begin(&app.sweep_pool, Self::NAME).await?;
+        // a day longer than its time, for clocks that differ and for who looks into what happened
+        let sessions = store::sweep(tx.conn(), now - time::Duration::DAY).await?;
+        let others = sign_in::sweep(&mut tx, now).await?;
+        tx.commit().await?;
+        app.signing_in.forget_idle();
+        Ok(sessions + others)
+    }
+}

@@ -1,0 +1,355 @@
+//! What an operator sets, with the defaults and ranges of the design.
+use exarch_common_runtime::{
+    settings::{Check, SecretFile, Validate, duration},
+    telemetry::LogFormat,
+};
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+
+const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+const MINUTE: u64 = 60;
+const HOUR: u64 = 3600;
+const DAY: u64 = 24 * HOUR;
+
+fn between(low: u64, high: u64) -> RangeInclusive<Duration> {
+    seconds(low)..=seconds(high)
+}
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The listener for people.
+    #[serde(default)]
+    pub public: Public,
+    /// The listener for gateways.
+    #[serde(default)]
+    pub federation: Federation,
+    /// The listener for operators' tools.
+    #[serde(default)]
+    pub ops: Ops,
+    /// Where the database is.
+    pub database: Database,
+    /// Secrets of the installation.
+    pub keys: KeyFiles,
+    /// Probing the regions.
+    #[serde(default)]
+    pub probe: Probe,
+    /// Tokens' lives.
+    #[serde(default)]
+    pub tokens: Tokens,
+    /// Sessions' lives.
+    #[serde(default)]
+    pub sessions: Sessions,
+    /// Signing in.
+    #[serde(default)]
+    pub sign_in: SignIn,
+    /// The log.
+    #[serde(default)]
+    pub log: Log,
+}
+
+/// The listener for people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Public {
+    /// Plain HTTP, so a loopback address only.
+    pub listen: SocketAddr,
+    /// As people reach it, without a slash at the end; the issuer of tokens.
+    pub url: String,
+}
+
+impl Default for Public {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8440)),
+            url: "http://localhost:8440".into(),
+        }
+    }
+}
+
+/// The listener for gateways.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Federation {
+    /// TLS 1.3.
+    pub listen: SocketAddr,
+    /// The names and addresses in its certificate.
+    pub names: Vec<String>,
+    /// As gateways reach it.
+    pub url: String,
+}
+
+impl Default for Federation {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8441)),
+            names: vec!["localhost".into(), "127.0.0.1".into()],
+            url: "https://localhost:8441".into(),
+        }
+    }
+}
+
+/// The listener for operators' tools.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ops {
+    /// A loopback address.
+    pub listen: SocketAddr,
+}
+
+impl Default for Ops {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8449)),
+        }
+    }
+}
+
+/// Where the database is: a file for each login, holding `postgres://login:password@host:port/database`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Database {
+    /// `exarch_app`'s.
+    pub app_url_file: SecretFile,
+    /// `exarch_sweep`'s.
+    pub sweep_url_file: SecretFile,
+    /// `exarch_owner`'s; only migrations need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_url_file: Option<SecretFile>,
+    /// Connections of each pool.
+    #[serde(default = "connections")]
+    pub max_connections: u32,
+}
+
+fn connections() -> u32 {
+    16
+}
+
+/// Secrets of the installation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyFiles {
+    /// 32 bytes in base64, under which the keys in the database are sealed.
+    pub master_file: SecretFile,
+    /// Mixed into every password.
+    pub pepper_file: SecretFile,
+}
+
+/// Probing the regions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Probe {
+    /// One round.
+    #[serde(with = "duration")]
+    pub period: Duration,
+    /// For one answer.
+    #[serde(with = "duration")]
+    pub timeout: Duration,
+}
+
+impl Default for Probe {
+    fn default() -> Self {
+        Self {
+            period: seconds(30),
+            timeout: seconds(5),
+        }
+    }
+}
+
+/// Tokens' lives.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tokens {
+    /// Access tokens, for the global and for regions.
+    #[serde(with = "duration")]
+    pub access: Duration,
+    /// Refresh tokens.
+    #[serde(with = "duration")]
+    pub refresh: Duration,
+    /// How long the same pair is given again.
+    #[serde(with = "duration")]
+    pub refresh_grace: Duration,
+    /// How long a user signing key signs.
+    #[serde(with = "duration")]
+    pub key_rotation: Duration,
+}
+
+impl Default for Tokens {
+    fn default() -> Self {
+        Self {
+            access: seconds(15 * MINUTE),
+            refresh: seconds(7 * DAY),
+            refresh_grace: seconds(10),
+            key_rotation: seconds(90 * DAY),
+        }
+    }
+}
+
+/// Sessions' lives, from the sign-in on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sessions {
+    /// Of the provider's people.
+    #[serde(with = "duration")]
+    pub staff: Duration,
+    /// Of everybody else.
+    #[serde(with = "duration")]
+    pub user: Duration,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self {
+            staff: seconds(8 * HOUR),
+            user: seconds(7 * DAY),
+        }
+    }
+}
+
+/// Signing in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SignIn {
+    /// Life of a ticket between two steps.
+    #[serde(with = "duration")]
+    pub ticket: Duration,
+    /// Tries an account may make in a minute, per replica.
+    pub per_minute: u32,
+    /// Threads that hash passwords.
+    pub hashing_threads: u32,
+    /// Passwords that may wait for them.
+    pub hashing_queue: u32,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        Self {
+            ticket: seconds(5 * MINUTE),
+            per_minute: 10,
+            hashing_threads: 2,
+            hashing_queue: 32,
+        }
+    }
+}
+
+/// The log.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Log {
+    /// `auto`, `json` or `text`.
+    pub format: LogFormat,
+    /// Which lines: a tracing filter, as `info` or `info,sqlx=debug`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            format: LogFormat::default(),
+            filter: "info".into(),
+        }
+    }
+}
+
+fn url(check: &mut Check, key: &str, url: &str, schemes: &[&str]) {
+    check.no_password(key, url);
+    let good = schemes.iter().any(|scheme| url.starts_with(scheme)) && !url.ends_with('/');
+    if !good {
+        check.refuse(
+            key,
+            format!("must begin with {} and not end with a slash", schemes.join(" or ")),
+        );
+    }
+}
+
+impl Validate for Settings {
+    fn validate(&self, check: &mut Check) {
+        check.section("public", &self.public);
+        check.section("federation", &self.federation);
+        check.section("ops", &self.ops);
+        check.section("database", &self.database);
+        check.section("keys", &self.keys);
+        check.section("probe", &self.probe);
+        check.section("tokens", &self.tokens);
+        check.section("sessions", &self.sessions);
+        check.section("sign_in", &self.sign_in);
+    }
+}
+
+impl Validate for Public {
+    fn validate(&self, check: &mut Check) {
+        loopback(check, &self.listen);
+        url(check, "url", &self.url, &["http://", "https://"]);
+    }
+}
+
+impl Validate for Federation {
+    fn validate(&self, check: &mut Check) {
+        if self.names.is_empty() {
+            check.refuse("names", "is empty: gateways could not verify the listener");
+        }
+        url(check, "url", &self.url, &["https://"]);
+    }
+}
+
+impl Validate for Ops {
+    fn validate(&self, check: &mut Check) {
+        loopback(check, &self.listen);
+    }
+}
+
+fn loopback(check: &mut Check, listen: &SocketAddr) {
+    if !listen.ip().is_loopback() {
+        check.refuse("listen", "must be a loopback address: this listener speaks plain HTTP");
+    }
+}
+
+impl Validate for Database {
+    fn validate(&self, check: &mut Check) {
+        check.secret("app_url_file", &self.app_url_file);
+        check.secret("sweep_url_file", &self.sweep_url_file);
+        check.range("max_connections", self.max_connections, 2..=200);
+    }
+}
+
+impl Validate for KeyFiles {
+    fn validate(&self, check: &mut Check) {
+        check.secret("master_file", &self.master_file);
+        check.secret("pepper_file", &self.pepper_file);
+    }
+}
+
+impl Validate for Probe {
+    fn validate(&self, check: &mut Check) {
+        check.duration("period", self.period, between(1, 10 * MINUTE));
+        check.duration("timeout", self.timeout, Duration::from_millis(100)..=seconds(30));
+    }
+}
+
+impl Validate for Tokens {
+    fn validate(&self, check: &mut Check) {
+        check.duration("access", self.access, between(MINUTE, HOUR));
+        check.duration("refresh", self.refresh, between(HOUR, 30 * DAY));
+        check.duration("refresh_grace", self.refresh_grace, between(0, 30));
+        check.duration("key_rotation", self.key_rotation, between(DAY, 365 * DAY));
+    }
+}
+
+impl Validate for Sessions {
+    fn validate(&self, check: &mut Check) {
+        check.duration("staff", self.staff, between(5 * MINUTE, 30 * DAY));
+        check.duration("user", self.user, between(5 * MINUTE, 30 * DAY));
+    }
+}
+
+impl Validate for SignIn {
+    fn validate(&self, check: &mut Check) {
+        check.duration("ticket", self.ticket, between(MINUTE, 15 * MINUTE));
+        check.range("per_minute", self.per_minute, 1..=1000);
+        check.range("hashing_threads", self.hashing_threads, 1..=64);
+        check.range("hashing_queue", self.hashing_queue, 0..=10_000);
+    }
+}

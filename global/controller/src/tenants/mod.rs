@@ -1,0 +1,43 @@
+//! Tenants: the register of customers and where each stands in its life. Staff see the register; what is inside a tenant
+//! only its members do.
+mod create;
+mod key;
+mod list;
+mod store;
+
+pub use key::TenantKey;
+
+use crate::app::App;
+use exarch_common_authz::TenantState;
+use exarch_common_base::{Slug, TenantId};
+use exarch_common_http::Api;
+use serde::Serialize;
+use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+/// A tenant in the register.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Tenant {
+    /// Its id.
+    #[schema(value_type = String)]
+    pub id: TenantId,
+    /// Its slug, never used again.
+    #[schema(value_type = String)]
+    pub slug: Slug,
+    /// Its name.
+    pub name: String,
+    /// `active`, `suspended(billing)`, `suspended(incident)`, `suspended(hold)`, `deleting` or `deleted`.
+    #[schema(value_type = String)]
+    pub state: TenantState,
+    /// Since when it stands there.
+    #[serde(with = "time::serde::rfc3339")]
+    pub state_since: OffsetDateTime,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// The room's routes.
+pub fn routes(api: Api<App>) -> Api<App> {
+    create::routes(list::routes(api))
+}

@@ -1,0 +1,82 @@
+use super::{Tenant, TenantKey};
+use exarch_common_authz::TenantState;
+use exarch_common_pg::DbError;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+struct Row {
+    id: Uuid,
+    slug: String,
+    name: String,
+    state: String,
+    state_since: OffsetDateTime,
+    created_at: OffsetDateTime,
+}
+
+impl Row {
+    fn read(self) -> Option<Tenant> {
+        let Ok(state) = self.state.parse::<TenantState>();
+        Some(Tenant {
+            id: self.id.into(),
+            // was one when it was written
+            slug: self.slug.parse().ok()?,
+            name: self.name,
+            state,
+            state_since: self.state_since,
+            created_at: self.created_at,
+        })
+    }
+}
+
+pub async fn find(conn: &mut PgConnection, key: &TenantKey) -> Result<Option<Tenant>, DbError> {
+    let (id, slug) = match key {
+        TenantKey::Id(id) => (Some(id.uuid()), None),
+        TenantKey::Slug(slug) => (None, Some(slug.as_str())),
+    };
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT id, slug, name, state, state_since, created_at FROM gc.tenant WHERE id = $1 OR slug = $2",
+        id,
+        slug
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.and_then(Row::read))
+}
+
+pub async fn page(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> Result<Vec<Tenant>, DbError> {
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT id, slug, name, state, state_since, created_at FROM gc.tenant
+          WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2",
+        after,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().filter_map(Row::read).collect())
+}
+
+pub async fn insert(
+    conn: &mut PgConnection,
+    tenant: &Tenant,
+    first_admin_at: Option<OffsetDateTime>,
+    created_by: &str,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "INSERT INTO gc.tenant (id, slug, name, state, state_since, first_admin_at, created_by, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)",
+        tenant.id.uuid(),
+        tenant.slug.as_str(),
+        tenant.name,
+        tenant.state.as_str(),
+        tenant.state_since,
+        first_admin_at,
+        created_by,
+        tenant.created_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

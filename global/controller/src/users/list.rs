@@ -1,0 +1,47 @@
+//! `GET /v1/users`: the people of the tenant in force.
+use super::{UserBrief, open, store};
+use crate::{
+    app::App,
+    gate::{Who, needs},
+};
+use axum::extract::State;
+use exarch_common_authz::{Target, perm};
+use exarch_common_base::page::split;
+use exarch_common_http::{Api, Json, List, Page, PageQuery, Problem};
+use exarch_common_pg::TenantTx;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+pub fn routes(api: Api<App>) -> Api<App> {
+    api.route(needs::<perm::user::List>(), routes!(handler))
+}
+
+/// A person and the roles in this tenant.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Member {
+    #[serde(flatten)]
+    pub user: UserBrief,
+    /// Roles in the tenant in force.
+    pub roles: Vec<String>,
+}
+
+/// The people of the tenant in force, newest first.
+#[utoipa::path(get, path = "/v1/users", operation_id = "listUsers", tag = "users", params(PageQuery),
+    responses((status = 200, description = "People with a membership", body = Page<Member>)))]
+async fn handler(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<Member>>, Problem> {
+    let tenant = who.tenant_in_force()?;
+    let _permit = who.check::<perm::user::List>(&app, Target::Tenant(tenant))?;
+    let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
+    let after = list.page.after.map(|token| token.0);
+    let rows = store::members(&mut tx, after, i64::from(list.page.limit) + 1).await?;
+    tx.rollback().await?;
+    let (rows, next) = split(rows, list.page.limit, |row| row.user.id);
+    let items = rows.into_iter().map(|row| {
+        Ok(Member {
+            user: open(&app, row.user)?,
+            roles: row.roles,
+        })
+    });
+    Ok(Json(Page::new(items.collect::<Result<_, Problem>>()?, next)))
+}

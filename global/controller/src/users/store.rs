@@ -1,0 +1,99 @@
+use exarch_common_base::UserId;
+use exarch_common_pg::{DbError, TenantTx};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+pub struct UserRow {
+    pub id: Uuid,
+    pub email_sealed: Vec<u8>,
+    pub display_name: String,
+    pub state: String,
+}
+
+pub async fn by_id(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>, DbError> {
+    Ok(by_ids(conn, &[id]).await?.pop())
+}
+
+pub async fn by_ids(conn: &mut PgConnection, ids: &[UserId]) -> Result<Vec<UserRow>, DbError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
+    Ok(sqlx::query_as!(
+        UserRow,
+        "SELECT id, email_sealed, display_name, state FROM gc.user WHERE id = ANY($1) AND state <> 'deleted'",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+pub async fn by_email(conn: &mut PgConnection, index: &[u8; 32]) -> Result<Option<UserRow>, DbError> {
+    Ok(sqlx::query_as!(
+        UserRow,
+        "SELECT id, email_sealed, display_name, state FROM gc.user WHERE email_index = $1 AND state <> 'deleted'",
+        &index[..]
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
+pub struct Insert<'a> {
+    pub id: UserId,
+    pub email_sealed: &'a [u8],
+    pub email_index: &'a [u8; 32],
+    pub display_name: &'a str,
+    pub password_hash: &'a str,
+    pub must_change_password: bool,
+    pub at: OffsetDateTime,
+}
+
+pub async fn insert(conn: &mut PgConnection, user: &Insert<'_>) -> Result<(), DbError> {
+    sqlx::query!(
+        "INSERT INTO gc.user (id, email_sealed, email_index, display_name, password_hash, must_change_password,
+                              password_changed_at, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7)",
+        user.id.uuid(),
+        user.email_sealed,
+        &user.email_index[..],
+        user.display_name,
+        user.password_hash,
+        user.must_change_password,
+        user.at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A member of the transaction's tenant.
+pub struct MemberRow {
+    pub user: UserRow,
+    pub roles: Vec<String>,
+}
+
+/// Members of the transaction's tenant, newest person first, from the one after `after`.
+pub async fn members(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<Vec<MemberRow>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let rows = sqlx::query!(
+        "SELECT u.id, u.email_sealed, u.display_name, u.state, m.roles
+           FROM gc.membership m JOIN gc.user u ON u.id = m.user_id
+          WHERE m.tenant_id = $1 AND m.ended_at IS NULL AND u.state <> 'deleted' AND ($2::uuid IS NULL OR u.id < $2)
+          ORDER BY u.id DESC LIMIT $3",
+        tenant,
+        after,
+        limit
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| MemberRow {
+            user: UserRow {
+                id: row.id,
+                email_sealed: row.email_sealed,
+                display_name: row.display_name,
+                state: row.state,
+            },
+            roles: row.roles,
+        })
+        .collect())
+}
