@@ -62,12 +62,11 @@ GRANT SELECT, UPDATE ON gw.region_state TO exarch_app;
 CREATE TABLE gw.passport (
   generation  bigint NOT NULL,
   version     bigint NOT NULL,
-  manifest    bytea NOT NULL,
+  -- CBOR: manifest, and list of sections without their contents
+  outline     bytea NOT NULL,
   -- the newest statement about this manifest, and what it says
   statement   bytea NOT NULL,
   as_of       bigint NOT NULL,
-  -- CBOR: the list of sections
-  entries     bytea NOT NULL,
   received_at timestamptz NOT NULL,
   CONSTRAINT passport_pkey PRIMARY KEY (generation, version)
 );

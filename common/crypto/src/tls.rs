@@ -13,6 +13,9 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
 use std::sync::Arc;
 
+/// What a dialler of [`pinned_client_config`] is told when the server is not the one pinned.
+pub const PIN_DIFFERS: &str = "no certificate of the server has the pinned fingerprint";
+
 /// A certificate with its chain, end entity first, and its PKCS#8 key.
 #[derive(Clone)]
 pub struct Identity {
@@ -161,7 +164,7 @@ impl ServerCertVerifier for PinnedAuthority {
         let authority = intermediates
             .iter()
             .find(|der| Pin::of(der) == self.pin)
-            .ok_or_else(|| Error::General("no certificate of the server has the pinned fingerprint".into()))?;
+            .ok_or_else(|| Error::General(PIN_DIFFERS.into()))?;
         let mut roots = RootCertStore::empty();
         roots.add(authority.clone().into_owned())?;
         let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())

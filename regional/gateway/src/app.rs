@@ -1,10 +1,17 @@
 //! What every room is handed: one value, cheap to clone.
 use crate::{
-    audit::Refusals, directory::Directory, federation::Federation, secrets::Secrets, sessions::Verified,
+    audit::Refusals,
+    directory::{self, Directory},
+    federation::{self, Federation},
+    instances::{self, Instances},
+    secrets::{Secrets, SecretsError},
+    sessions::Verified,
     settings::Settings,
 };
 use exarch_common_base::{Ambient, RegionId, Slug};
-use exarch_common_pg::{AppPool, PoolSettings, RenewPool, SweepPool, Wakeups};
+use exarch_common_crypto::seal::Sealer;
+use exarch_common_http::serve::Connections;
+use exarch_common_pg::{AppPool, DbError, PoolSettings, RenewPool, SweepPool, SystemTx, Wakeups};
 use exarch_common_runtime::Lifecycle;
 use std::{ops::Deref, sync::Arc};
 
@@ -25,6 +32,8 @@ pub struct Region {
     pub name: String,
     /// Host and port of the global's federation listener.
     pub global_addr: String,
+    /// Issuer of user tokens, as told when the region joined; the passport's is the one that counts.
+    pub issuer: String,
     /// The federation's authority, DER.
     pub federation_ca: Vec<u8>,
 }
@@ -51,6 +60,10 @@ pub struct Parts {
     pub directory: Directory,
     /// The way to the global.
     pub federation: Federation,
+    /// This replica among the others.
+    pub instances: Instances,
+    /// Open connections of agents: revoking one ends its connection.
+    pub agent_connections: Connections,
     /// Tokens that were verified.
     pub verified: Verified,
     /// Refusals on their way into the audit.
@@ -58,7 +71,8 @@ pub struct Parts {
     // rooms add theirs below
 }
 
-/// The pools of a gateway.
+/// The pools of a gateway. Clones share them.
+#[derive(Clone)]
 pub struct Pools {
     /// `exarch_app`.
     pub app: AppPool,
@@ -82,14 +96,64 @@ impl Deref for App {
     }
 }
 
+/// Why a gateway cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is no region yet.
+    #[error(
+        "this gateway has not joined a federation; run `exarch-gateway join` with the line that `exarch region register` printed"
+    )]
+    NotJoined,
+    /// The region's keys.
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    /// The directory.
+    #[error(transparent)]
+    Directory(#[from] directory::OpenError),
+    /// The database.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
 impl App {
+    /// Opens the gateway of a region that has joined, by what its database and this replica's disk hold. Call it inside the
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn open(ambient: Ambient, settings: Settings, sealer: &Sealer, pools: Pools) -> Result<Self, OpenError> {
+        let mut tx = SystemTx::begin(&pools.app, "open").await?;
+        let region = federation::region(&mut tx).await?.ok_or(OpenError::NotJoined)?;
+        tx.rollback().await?;
+        let directory = Directory::open(
+            ambient.clone(),
+            settings.passport.limits(),
+            region.id,
+            pools.app.clone(),
+            &settings.state.dir,
+        )
+        .await?;
+        let secrets = Secrets::load(&pools.app, sealer).await?;
+        Ok(Self::new(ambient, settings, pools, region, secrets, directory))
+    }
+
     /// Puts the parts together. Call it inside the runtime.
-    pub fn new(ambient: Ambient, settings: Settings, pools: Pools, region: Region, secrets: Secrets) -> Self {
+    pub(crate) fn new(
+        ambient: Ambient,
+        settings: Settings,
+        pools: Pools,
+        region: Region,
+        secrets: Secrets,
+        directory: Directory,
+    ) -> Self {
         Self(Arc::new(Parts {
+            secrets,
+            directory,
             federation: Federation::default(),
+            instances: Instances::new(&ambient),
+            agent_connections: Connections::new(),
             verified: Verified::default(),
             refusals: Refusals::default(),
-            directory: Directory::new(ambient.clone(), settings.passport.limits()),
             wakeups: Wakeups::listen(&pools.listen, CHANNELS),
             app_pool: pools.app,
             sweep_pool: pools.sweep,
@@ -97,12 +161,13 @@ impl App {
             ambient,
             settings,
             region,
-            secrets,
         }))
     }
 
     /// Starts what runs beside requests, until the process stops.
     pub fn background(&self, life: &Lifecycle) {
+        federation::background(self, life);
+        instances::background(self, life);
         let (app, stop) = (self.clone(), life.stop());
         life.spawn("audit-refusals", async move {
             Refusals::keep(app, stop).await;

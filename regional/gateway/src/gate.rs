@@ -13,7 +13,7 @@ use exarch_common_authz::{Action, Caller, Clusters, Permit, Refusal, Scope, Targ
 use exarch_common_base::{Ambient, DecisionId, TenantId};
 use exarch_common_http::{Problem, RouteKind};
 use exarch_common_pg::{self as pg, InTenant, TenantContext};
-use std::ops::Deref;
+use std::{ops::Deref, time::Duration};
 
 /// Which listener a table of routes is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +42,11 @@ impl Gate {
 
 impl exarch_common_http::Gate for Gate {
     async fn admit(&self, kind: RouteKind, parts: &mut Parts) -> Result<(), Problem> {
+        if kind != RouteKind::Public && !self.app.instances.is_current(self.app.ambient.boot()) {
+            // What other replicas applied or revoked is unknown.
+            return Err(Problem::unavailable("database-unavailable", Duration::from_secs(1))
+                .detail("The database cannot be reached at the moment; try again shortly."));
+        }
         match (self.face, kind) {
             (_, RouteKind::Public) => Ok(()),
             (Face::Public, RouteKind::SelfOnly | RouteKind::Needs(_)) => {

@@ -7,10 +7,12 @@ pub mod agents;
 pub mod app;
 pub mod audit;
 pub mod clusters;
+pub mod continuity;
 pub mod directory;
 pub mod federation;
 pub mod gate;
 pub mod hosts;
+pub mod instances;
 pub mod leases;
 pub mod paging;
 pub mod resources;
@@ -18,6 +20,7 @@ pub mod router;
 pub mod secrets;
 pub mod sessions;
 pub mod settings;
+pub mod start;
 pub mod usage;
 
 #[cfg(test)]

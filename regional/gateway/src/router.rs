@@ -1,12 +1,18 @@
 //! The three tables of routes, and the one place where rooms enter them.
-use crate::{app::App, audit, clusters, hosts, resources, sessions};
-use exarch_common_http::{Api, Gate, Problem, RouteKind};
+use crate::{app::App, audit, clusters, continuity, gate::Face, hosts, resources, sessions};
+use axum::{Router, http::header, routing::get};
+use exarch_common_http::{
+    Api, Gate, Problem, RouteKind,
+    layers::{LayerOptions, standard},
+};
+use std::time::Duration;
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 /// What people and their software may call.
 pub fn public(gate: impl Gate) -> Api<App> {
     Api::new(doc(), gate)
         .room(sessions::routes)
+        .room(continuity::routes)
         .room(clusters::routes)
         .room(hosts::routes)
         .room(resources::routes)
@@ -29,6 +35,37 @@ pub fn openapi() -> OpenApi {
     whole.merge(agents(Closed).split().1);
     whole.merge(enrol(Closed).split().1);
     whole
+}
+
+/// What the listener for people serves: the API and its description.
+///
+/// # Errors
+/// The description cannot be written.
+pub fn public_router(app: &App) -> serde_json::Result<Router> {
+    let description = exarch_common_http::openapi_json(&openapi())?;
+    let served = get(move || async move { ([(header::CONTENT_TYPE, "application/json")], description) });
+    let router = public(crate::gate::Gate::new(app.clone(), Face::Public)).split().0;
+    let router = router.with_state(app.clone()).route("/openapi.json", served);
+    Ok(standard(router, &LayerOptions::new(app.ambient.clone(), "public")))
+}
+
+/// What the listener for agents serves to those with a certificate.
+pub fn agents_router(app: &App) -> Router {
+    let router = agents(crate::gate::Gate::new(app.clone(), Face::Agents)).split().0;
+    agent_layers(app, router)
+}
+
+/// What the listener for agents serves to those without one.
+pub fn enrol_router(app: &App) -> Router {
+    let router = enrol(crate::gate::Gate::new(app.clone(), Face::Enrol)).split().0;
+    agent_layers(app, router)
+}
+
+fn agent_layers(app: &App, router: Router<App>) -> Router {
+    let mut options = LayerOptions::new(app.ambient.clone(), "agents");
+    // A long poll lasts up to half a minute by itself.
+    options.timeout = Duration::from_secs(45);
+    standard(router.with_state(app.clone()), &options)
 }
 
 fn doc() -> OpenApi {

@@ -6,7 +6,7 @@
 use crate::{
     app::{App, Pools, Region},
     audit::Origin,
-    directory::Index,
+    directory::{Directory, Index},
     gate::UserCaller,
     router,
     secrets::{self, Secrets},
@@ -295,6 +295,7 @@ async fn app(db: &TestDb, ambient: &Ambient) -> App {
         slug: "eu-north".parse().unwrap(),
         name: "North".to_owned(),
         global_addr: "localhost:8441".to_owned(),
+        issuer: "http://localhost:8440".to_owned(),
         federation_ca: Vec::new(),
     };
     let secret = |kid: &str| HandedSecret {
@@ -319,7 +320,8 @@ async fn app(db: &TestDb, ambient: &Ambient) -> App {
         .unwrap();
     tx.commit().await.unwrap();
     let secrets = Secrets::load(&pools.app, &sealer).await.unwrap();
-    App::new(ambient.clone(), settings(), pools, region, secrets)
+    let directory = Directory::without_disk(ambient.clone(), region.id, pools.app.clone());
+    App::new(ambient.clone(), settings(), pools, region, secrets, directory)
 }
 
 fn authority() -> AuthorityKey {

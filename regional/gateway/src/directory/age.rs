@@ -98,9 +98,10 @@ impl Age {
 }
 
 impl AgeOnDisk {
-    /// Which statement it belongs to.
-    pub fn as_of(&self) -> i64 {
-        self.as_of
+    /// The same times, for another statement that was received meanwhile by another replica.
+    #[must_use]
+    pub fn about(self, as_of: i64) -> Self {
+        Self { as_of, ..self }
     }
 }
 

@@ -110,6 +110,9 @@ pub enum Unusable {
     /// A key in it is none.
     #[error("the user key {0} is not a point on P-256")]
     Key(String),
+    /// A key of the authority in it is none.
+    #[error("the authority's key {0} is not an Ed25519 key")]
+    Authority(String),
     /// A time in it is none.
     #[error("the end of a membership in {0} is not a time")]
     Time(TenantId),

@@ -1,8 +1,17 @@
 //! A directory that holds what a test says.
-use super::{Age, Directory, Index};
+use super::{Age, Directory, Index, disk::Disk};
+use exarch_common_base::{Ambient, RegionId};
+use exarch_common_pg::AppPool;
+use exarch_common_wire::passport::TierLimits;
 use std::sync::Arc;
 
 impl Directory {
+    /// One that knows nobody and has no disk.
+    pub(crate) fn without_disk(ambient: Ambient, region: RegionId, pool: AppPool) -> Self {
+        let disk = Disk::new("/nowhere");
+        Self::empty(ambient, TierLimits::default(), region, pool, disk, String::new())
+    }
+
     /// Takes `index` as if it had come in a passport signed this moment.
     pub(crate) fn put(&self, index: Index) {
         let now = self.ambient.now();

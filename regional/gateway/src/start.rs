@@ -1,0 +1,263 @@
+//! From settings to a gateway that serves, and back.
+//!
+//! The ops listener comes first and answers while everything else waits for the database: a gateway whose database is away
+//! is alive, not ready, and needs no restart.
+use crate::{
+    app::{App, OpenError, Pools},
+    router, secrets,
+    settings::Settings,
+};
+use anyhow::Context;
+use exarch_common_base::Ambient;
+use exarch_common_crypto::{
+    seal::Sealer,
+    sign::{Algorithm, SigningKey},
+    tls::{self, Clients, Identity},
+};
+use exarch_common_http::{
+    layers::{LayerOptions, standard},
+    ops::{self, Checks},
+    serve::{
+        AlpnService, ClientCertificate, Connections, PlainListener, Protocol, ServeOptions, TlsListener, serve_plain,
+        serve_tls,
+    },
+};
+use exarch_common_pg::{AppPool, DbError, Migrations, RenewPool, RolePool, SweepPool, migrate::SchemaError};
+use exarch_common_runtime::{Lifecycle, telemetry::Metrics};
+use exarch_common_wire::names;
+use rustls::ServerConfig;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+/// Between two looks at a database that is away.
+const RETRY: Duration = Duration::from_secs(1);
+const CERTIFICATE_LIFE: time::Duration = time::Duration::days(30);
+const CERTIFICATE_RENEWAL: Duration = Duration::from_secs(24 * 3600);
+
+/// The pools of a gateway; nothing is connected yet. Call it inside the runtime.
+///
+/// # Errors
+/// A file cannot be used, or holds no URL of Postgres.
+pub fn pools(settings: &Settings) -> anyhow::Result<Pools> {
+    let database = &settings.database;
+    let app = database
+        .pool(&database.app_url_file)
+        .context("settings.database.app_url_file")?
+        .max_connections(database.max_connections);
+    let sweep = database
+        .pool(&database.sweep_url_file)
+        .context("settings.database.sweep_url_file")?;
+    let renew = database
+        .pool(&database.renew_url_file)
+        .context("settings.database.renew_url_file")?;
+    Ok(Pools {
+        listen: app.clone(),
+        app: AppPool::lazy(app),
+        sweep: SweepPool::lazy(sweep.max_connections(4)),
+        renew: RenewPool::lazy(renew.max_connections(4)),
+    })
+}
+
+/// What seals the region's keys.
+///
+/// # Errors
+/// The file cannot be used, or holds no key.
+pub fn sealer(settings: &Settings) -> anyhow::Result<Sealer> {
+    let master = settings.keys.master_file.read().context("settings.keys.master_file")?;
+    secrets::sealer(&master).context("settings.keys.master_file")
+}
+
+/// Starts everything; returns once the gateway is ready. The work goes on in `life`.
+///
+/// # Errors
+/// Whatever makes a start impossible, a database that is away excepted: that is waited for.
+pub async fn start(ambient: Ambient, settings: Settings, life: &Lifecycle) -> anyhow::Result<App> {
+    let opened: Arc<OnceLock<App>> = Arc::default();
+    let pools = pools(&settings)?;
+    let sealer = sealer(&settings)?;
+    start_ops(&ambient, &settings, life, &pools.app, opened.clone()).await?;
+
+    wait_for_database(&pools, life).await?;
+    let app = open(&ambient, &settings, &sealer, pools, life).await?;
+    let public = PlainListener::bind(app.settings.public.listen).await?;
+    let agents = TlsListener::bind(app.settings.agents.listen).await?;
+    let (stop, router) = (life.stop(), router::public_router(&app)?);
+    life.spawn("public listener", async move {
+        serve_plain(public, router, ServeOptions::default(), Connections::new(), stop).await;
+        Ok(())
+    });
+    serve_agents(&app, agents, life)?;
+    app.background(life);
+    let _ = opened.set(app.clone());
+    life.set_ready();
+    tracing::info!(region = %app.region.slug, id = %app.region.id, "the gateway serves");
+    Ok(app)
+}
+
+/// Listens for agents until the stop. Its certificate is from the region's own authority: made now, and anew each day.
+///
+/// # Errors
+/// The certificate cannot be made: a configured name is none.
+pub fn serve_agents(app: &App, listener: TlsListener, life: &Lifecycle) -> anyhow::Result<()> {
+    let (with, with_rx) = watch::channel(Arc::new(agents_tls(app, Clients::Required)?));
+    let (without, without_rx) = watch::channel(Arc::new(agents_tls(app, Clients::Optional)?));
+    let protocols = vec![
+        Protocol {
+            alpn: names::ALPN_AGENT,
+            tls: with_rx,
+            certificate: ClientCertificate::Required,
+            service: AlpnService::Router(router::agents_router(app)),
+        },
+        Protocol {
+            alpn: names::ALPN_ENROL,
+            tls: without_rx,
+            certificate: ClientCertificate::Optional,
+            service: AlpnService::Router(router::enrol_router(app)),
+        },
+    ];
+    let (stop, connections) = (life.stop(), app.agent_connections.clone());
+    life.spawn("agents listener", async move {
+        serve_tls(listener, protocols, ServeOptions::default(), connections, stop).await;
+        Ok(())
+    });
+    let (app, stop) = (app.clone(), life.stop());
+    life.spawn("agents certificate", async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = tokio::time::sleep(CERTIFICATE_RENEWAL) => {}
+            }
+            with.send_replace(Arc::new(agents_tls(&app, Clients::Required)?));
+            without.send_replace(Arc::new(agents_tls(&app, Clients::Optional)?));
+        }
+    });
+    Ok(())
+}
+
+fn agents_tls(app: &App, clients: Clients) -> anyhow::Result<ServerConfig> {
+    let ca = app.secrets.agent_ca();
+    let key = SigningKey::generate(Algorithm::Es384)?;
+    let issued = ca
+        .issue_server(&app.ambient, &key, &app.settings.agents.names, CERTIFICATE_LIFE)
+        .context("settings.agents.names")?;
+    let identity = Identity {
+        chain: vec![issued.der, ca.der().to_vec()],
+        key: Zeroizing::new(key.pkcs8().to_vec()),
+    };
+    Ok(tls::server_config(&identity, &[ca.der().to_vec()], clients, &[])?)
+}
+
+async fn start_ops(
+    ambient: &Ambient,
+    settings: &Settings,
+    life: &Lifecycle,
+    pool: &AppPool,
+    opened: Arc<OnceLock<App>>,
+) -> anyhow::Result<()> {
+    let metrics = Metrics::install("exarch-gateway", env!("CARGO_PKG_VERSION"))?;
+    let upkeep = metrics.clone();
+    life.spawn("metrics", upkeep.keep_up(life.stop()));
+    let (pool, ready, passport) = (pool.clone(), life.clone(), opened.clone());
+    let checks = Checks::new()
+        .with("started", move || {
+            let ready = ready.is_ready();
+            async move { ready.then_some(()).ok_or_else(|| "starting or stopping".to_owned()) }
+        })
+        .with("database", move || {
+            let pool = pool.clone();
+            async move { pool.ping().await.map(|_| ()).map_err(|e| e.to_string()) }
+        })
+        .with("replicas", move || {
+            let current = opened
+                .get()
+                .is_some_and(|app| app.instances.is_current(app.ambient.boot()));
+            async move {
+                current
+                    .then_some(())
+                    .ok_or_else(|| "the database could not be read for 3 s".to_owned())
+            }
+        })
+        .with("passport", move || {
+            let known = passport.get().is_some_and(|app| app.directory.tier().is_some());
+            async move {
+                known
+                    .then_some(())
+                    .ok_or_else(|| "there is no valid passport".to_owned())
+            }
+        });
+    let router = ops::router(checks, move || metrics.render());
+    let router = standard(router, &LayerOptions::new(ambient.clone(), "ops"));
+    let listener = PlainListener::bind(settings.ops.listen).await?;
+    let stop = life.stop();
+    life.spawn("ops listener", async move {
+        serve_plain(listener, router, ServeOptions::default(), Connections::new(), stop).await;
+        Ok(())
+    });
+    Ok(())
+}
+
+/// Waits until the database answers, and refuses one that is not ours or a login that must not serve.
+async fn wait_for_database(pools: &Pools, life: &Lifecycle) -> anyhow::Result<()> {
+    loop {
+        let outcome = async {
+            Migrations::regional().refuse_newer_schema(&pools.app).await?;
+            fit(&pools.app).await?;
+            fit(&pools.sweep).await?;
+            fit(&pools.renew).await
+        };
+        match outcome.await {
+            Ok(()) => return Ok(()),
+            Err(SchemaError::Db(error)) if error.is_unavailable() => wait(&error, life).await?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn fit<R: exarch_common_pg::Role>(pool: &RolePool<R>) -> Result<(), SchemaError> {
+    pool.ping().await?;
+    Ok(())
+}
+
+async fn open(
+    ambient: &Ambient,
+    settings: &Settings,
+    sealer: &Sealer,
+    pools: Pools,
+    life: &Lifecycle,
+) -> anyhow::Result<App> {
+    loop {
+        match App::open(ambient.clone(), settings.clone(), sealer, pools.clone()).await {
+            Ok(app) => return Ok(app),
+            Err(error) => match error.unavailable() {
+                Some(cause) => wait(cause, life).await?,
+                None => return Err(error.into()),
+            },
+        }
+    }
+}
+
+async fn wait(cause: &DbError, life: &Lifecycle) -> anyhow::Result<()> {
+    tracing::warn!(%cause, "waiting for the database");
+    let stop = life.stop();
+    tokio::select! {
+        () = tokio::time::sleep(RETRY) => Ok(()),
+        () = stop.cancelled() => anyhow::bail!("stopped while waiting for the database"),
+    }
+}
+
+impl OpenError {
+    /// The database, if it is only away.
+    fn unavailable(&self) -> Option<&DbError> {
+        let error = match self {
+            Self::Db(e)
+            | Self::Secrets(secrets::SecretsError::Db(e))
+            | Self::Directory(crate::directory::OpenError::Db(e)) => e,
+            _ => return None,
+        };
+        Some(error).filter(|error| error.is_unavailable())
+    }
+}
