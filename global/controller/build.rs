@@ -5,7 +5,6 @@ const PAGE: &str = "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\"
     <p>This build has no web app. Run <code>npm ci &amp;&amp; npm run build</code> in <code>global/dashboard</code>, \
     then build again.</p>\n</html>\n";
 
-#[expect(clippy::print_stdout, reason = "how a build script speaks to cargo")]
 fn main() -> io::Result<()> {
     let dist = Path::new("../dashboard/dist");
     println!("cargo:rerun-if-changed={}", dist.display());

@@ -43,13 +43,10 @@ pub async fn make_missing(ambient: &Ambient, pool: &AppPool, sealer: &Sealer) ->
     let authority = SigningKey::generate(Algorithm::Ed25519)?;
     let ca_key = SigningKey::generate(Algorithm::Es384)?;
     let ca = Ca::create(ambient, "Exarch federation", &ca_key, CA_LIFE)?;
-    let keys: [(Purpose, &[u8], Option<Vec<u8>>); 5] = [
-        (Purpose::UserSigning, user.pkcs8(), Some(user.public().raw().to_vec())),
-        (
-            Purpose::Authority,
-            authority.pkcs8(),
-            Some(authority.public().raw().to_vec()),
-        ),
+    let public = |key: &SigningKey| Some(key.public().raw().to_vec());
+    let keys = [
+        (Purpose::UserSigning, user.pkcs8(), public(&user)),
+        (Purpose::Authority, authority.pkcs8(), public(&authority)),
         (Purpose::FederationCa, ca_key.pkcs8(), Some(ca.der().to_vec())),
         (Purpose::EmailIndex, &ambient.bytes::<32>(), None),
         (Purpose::Refresh, &ambient.bytes::<32>(), None),

@@ -242,7 +242,7 @@ async fn open_all(tx: &mut SystemTx, sealer: &Sealer, now: OffsetDateTime) -> Re
             })
     };
     let newest = |purpose: Purpose| {
-        of(purpose).last().ok_or(if people || !rows.is_empty() {
+        of(purpose).next_back().ok_or(if people || !rows.is_empty() {
             KeysError::Lost(purpose.as_str())
         } else {
             KeysError::NotMade

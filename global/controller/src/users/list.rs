@@ -1,4 +1,4 @@
-//! `GET /v1/users`: the people of the tenant in force.
+//! `GET /v1/users` and `GET /v1/users/{id}`: the people of the tenant in force.
 use super::{UserBrief, open, store};
 use crate::{
     app::App,
@@ -6,15 +6,16 @@ use crate::{
 };
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
-use exarch_common_base::page::split;
-use exarch_common_http::{Api, Json, List, Page, PageQuery, Problem};
+use exarch_common_base::{UserId, page::split};
+use exarch_common_http::{Api, Json, List, Page, PageQuery, Path, Problem};
 use exarch_common_pg::TenantTx;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::user::List>(), routes!(handler))
+    api.route(needs::<perm::user::List>(), routes!(list))
+        .route(needs::<perm::user::Read>(), routes!(read))
 }
 
 /// A person and the roles in this tenant.
@@ -29,12 +30,12 @@ pub(super) struct Member {
 /// The people of the tenant in force, newest first.
 #[utoipa::path(get, path = "/v1/users", operation_id = "listUsers", tag = "users", params(PageQuery),
     responses((status = 200, description = "People with a membership", body = Page<Member>)))]
-async fn handler(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<Member>>, Problem> {
+async fn list(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<Member>>, Problem> {
     let tenant = who.tenant_in_force()?;
     let _permit = who.check::<perm::user::List>(&app, Target::Tenant(tenant))?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let after = list.page.after.map(|token| token.0);
-    let rows = store::members(&mut tx, after, i64::from(list.page.limit) + 1).await?;
+    let rows = store::members(&mut tx, None, after, i64::from(list.page.limit) + 1).await?;
     tx.rollback().await?;
     let (rows, next) = split(rows, list.page.limit, |row| row.user.id);
     let items = rows.into_iter().map(|row| {
@@ -44,4 +45,21 @@ async fn handler(State(app): State<App>, who: Who, list: List) -> Result<Json<Pa
         })
     });
     Ok(Json(Page::new(items.collect::<Result<_, Problem>>()?, next)))
+}
+
+/// One person of the tenant in force.
+#[utoipa::path(get, path = "/v1/users/{id}", operation_id = "readUser", tag = "users",
+    params(("id" = String, Path, description = "Id of the person")),
+    responses((status = 200, description = "The person", body = Member)))]
+async fn read(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Result<Json<Member>, Problem> {
+    let tenant = who.tenant_in_force()?;
+    let _permit = who.check::<perm::user::Read>(&app, Target::Tenant(tenant))?;
+    let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
+    let found = store::members(&mut tx, Some(id), None, 1).await?.pop();
+    tx.rollback().await?;
+    let found = found.ok_or_else(|| Problem::not_found("user-not-found").detail("The tenant has no such person."))?;
+    Ok(Json(Member {
+        user: open(&app, found.user)?,
+        roles: found.roles,
+    }))
 }

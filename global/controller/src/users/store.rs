@@ -70,15 +70,22 @@ pub struct MemberRow {
     pub roles: Vec<String>,
 }
 
-/// Members of the transaction's tenant, newest person first, from the one after `after`.
-pub async fn members(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<Vec<MemberRow>, DbError> {
+/// Members of the transaction's tenant, or only the one named, newest person first, from the one after `after`.
+pub async fn members(
+    tx: &mut TenantTx,
+    only: Option<UserId>,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<MemberRow>, DbError> {
     let tenant = tx.tenant().uuid();
     let rows = sqlx::query!(
         "SELECT u.id, u.email_sealed, u.display_name, u.state, m.roles
            FROM gc.membership m JOIN gc.user u ON u.id = m.user_id
-          WHERE m.tenant_id = $1 AND m.ended_at IS NULL AND u.state <> 'deleted' AND ($2::uuid IS NULL OR u.id < $2)
-          ORDER BY u.id DESC LIMIT $3",
+          WHERE m.tenant_id = $1 AND m.ended_at IS NULL AND u.state <> 'deleted'
+            AND ($2::uuid IS NULL OR u.id = $2) AND ($3::uuid IS NULL OR u.id < $3)
+          ORDER BY u.id DESC LIMIT $4",
         tenant,
+        only.map(|id| id.uuid()),
         after,
         limit
     )

@@ -1,0 +1,25 @@
+//! The public listener from the outside: a real router over a real Postgres.
+#[cfg(test)]
+mod audit;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod refresh;
+#[cfg(test)]
+mod sign_in;
+#[cfg(test)]
+mod strict;
+#[cfg(test)]
+mod switch;
+#[cfg(test)]
+mod tenants;
+#[cfg(test)]
+mod tokens;
+#[cfg(test)]
+mod two_tenants;
+#[cfg(test)]
+mod web;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,281 @@
+//! Tenants, their people, their regions: who may make and end what.
+use super::world::World;
+use serde_json::json;
+
+#[tokio::test]
+async fn a_tenant_comes_with_its_first_administrator() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let body = json!({"slug": "north", "name": "North Ltd", "admin": {"email": "A@N.example", "display_name": "Ada"}});
+    let made = owner.post("/v1/tenants", body.clone()).await.status(201);
+    assert_eq!((&made["slug"], &made["state"]), (&json!("north"), &json!("active")));
+    assert_eq!(made["admin"]["email"], "a@n.example");
+    assert!(made["admin"]["initial_password"].as_str().unwrap().len() > 20);
+    owner.post("/v1/tenants", body).await.problem(409, "slug-taken");
+    let id = made["id"].as_str().unwrap();
+    for key in [id, "north"] {
+        let read = owner.get(&format!("/v1/tenants/{key}")).await.ok();
+        assert_eq!(read["id"], id);
+        assert!(read.get("admin").is_none());
+    }
+    owner.get("/v1/tenants/south").await.problem(404, "tenant-not-found");
+    owner.get("/v1/tenants/No%20Slug").await.status(404);
+}
+
+#[tokio::test]
+async fn staff_cannot_invite_themselves_and_a_reserved_slug_is_refused() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let body =
+        |slug: &str, email: &str| json!({"slug": slug, "name": "x", "admin": {"email": email, "display_name": "x"}});
+    owner
+        .post("/v1/tenants", body("mine", super::world::OWNER))
+        .await
+        .problem(403, "own-invitation");
+    owner
+        .post("/v1/tenants", body("provider", "a@x.example"))
+        .await
+        .problem(422, "reserved-slug");
+    assert_eq!(owner.get("/v1/tenants").await.ok()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn somebody_known_becomes_administrator_without_a_new_password() {
+    let world = World::new().await;
+    world.tenant("north").await;
+    let body = json!({"slug": "south", "name": "S", "admin": {"email": "admin@north.example", "display_name": "x"}});
+    let made = world.owner().await.post("/v1/tenants", body).await.status(201);
+    assert!(made["admin"].get("initial_password").is_none());
+    assert_eq!(made["admin"]["display_name"], "Admin");
+}
+
+#[tokio::test]
+async fn nobody_gives_what_they_do_not_hold() {
+    let world = World::new().await;
+    let (_, admin) = world.tenant("north").await;
+    let (user, auditor) = world.member(&admin, "auditor@n.example", &["auditor"]).await;
+    let path = "/v1/tenants/north/memberships";
+    auditor
+        .post(path, json!({"user_id": user, "roles": ["read-only"]}))
+        .await
+        .problem(403, "permission-denied");
+    let invite = |roles: serde_json::Value| json!({"email": "n@n.example", "display_name": "N", "roles": roles});
+    for (roles, slug) in [
+        (json!(["system-admin"]), "invalid-membership"),
+        (json!(["cluster-admin"]), "invalid-membership"),
+        (json!(["no-such-role"]), "invalid-membership"),
+        (json!([]), "invalid-membership"),
+    ] {
+        admin.post("/v1/users", invite(roles)).await.problem(422, slug);
+    }
+    admin
+        .post("/v1/users", invite(json!(["auditor", "read-only", "auditor"])))
+        .await
+        .status(201);
+    admin
+        .post("/v1/users", invite(json!(["auditor"])))
+        .await
+        .problem(409, "email-taken");
+    // staff hold nothing in a tenant, and are not told of it
+    let owner = world.owner().await;
+    owner.get(path).await.problem(403, "no-tenant");
+    owner
+        .post(path, json!({"user_id": user, "roles": ["read-only"]}))
+        .await
+        .problem(403, "no-tenant");
+}
+
+#[tokio::test]
+async fn a_membership_is_one_and_ends_with_its_sessions() {
+    let world = World::new().await;
+    let (_, admin) = world.tenant("north").await;
+    let (user, client) = world.member(&admin, "m@n.example", &["read-only"]).await;
+    let path = "/v1/tenants/north/memberships";
+    let again = json!({"user_id": user, "roles": ["auditor"]});
+    admin.post(path, again.clone()).await.problem(409, "already-a-member");
+    let list = admin.get(path).await.ok();
+    let mine = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|m| m["user"]["id"] == user.as_str())
+        .unwrap();
+    assert_eq!(mine["roles"], json!(["read-only"]));
+    let one = format!("{path}/{}", mine["id"].as_str().unwrap());
+    assert_eq!(admin.delete(&one).await.code, 204);
+    admin.delete(&one).await.problem(404, "membership-not-found");
+    client.get("/v1/me").await.problem(401, "unauthenticated");
+    // and may begin again, as another membership
+    let new = admin.post(path, again).await.status(201);
+    assert_ne!(new["id"], mine["id"]);
+    let me = world
+        .signed_in("m@n.example", super::world::PASSWORD)
+        .await
+        .get("/v1/me")
+        .await
+        .ok();
+    assert_eq!(me["roles"], json!(["auditor"]));
+}
+
+#[tokio::test]
+async fn a_membership_with_an_end_is_over_at_its_time() {
+    let world = World::new().await;
+    let (_, admin) = world.tenant("north").await;
+    let (_, other) = world.tenant("south").await;
+    let (user, _) = world.member(&other, "m@n.example", &["read-only"]).await;
+    let grant = |until: &str| json!({"user_id": user, "roles": ["auditor"], "until": until});
+    let path = "/v1/tenants/north/memberships";
+    admin
+        .post(path, grant("2026-03-01T12:00:00Z"))
+        .await
+        .problem(422, "invalid-membership");
+    admin.post(path, grant("2026-03-01T12:05:00Z")).await.status(201);
+    let body =
+        json!({"email": "m@n.example", "password": super::world::PASSWORD, "session": "token", "tenant": "north"});
+    let pair = world.anyone().post("/v1/auth/sign-in", body).await.ok();
+    let client = world.anyone().with_token(pair["access_token"].as_str().unwrap());
+    client.get("/v1/audit").await.ok();
+    world.clock.advance(std::time::Duration::from_secs(300));
+    client.get("/v1/audit").await.problem(401, "unauthenticated");
+    let body = json!({"refresh_token": pair["refresh_token"]});
+    world
+        .anyone()
+        .post("/v1/auth/refresh", body)
+        .await
+        .problem(401, "refresh-refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_keeps_an_administrator() {
+    let world = World::new().await;
+    let (_, admin) = world.tenant("north").await;
+    let path = "/v1/tenants/north/memberships";
+    let first = admin.get(path).await.ok()["items"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    admin
+        .delete(&format!("{path}/{first}"))
+        .await
+        .problem(409, "last-administrator");
+    let (_, second) = world.member(&admin, "second@n.example", &["tenant-admin"]).await;
+    let list = admin.get(path).await.ok();
+    let of_second = list["items"][0]["id"].as_str().unwrap().to_owned();
+    assert_ne!(of_second, first);
+    // each ends the other's at the same time: one of them stays
+    let (one, other) = (format!("{path}/{of_second}"), format!("{path}/{first}"));
+    let (a, b) = tokio::join!(admin.delete(&one), second.delete(&other));
+    assert_eq!(u8::from(a.code == 204) + u8::from(b.code == 204), 1, "{a:?} {b:?}");
+}
+
+#[tokio::test]
+async fn an_entitlement_is_granted_once_and_ends() {
+    let world = World::new().await;
+    world.region("eu-north").await;
+    let (tenant, admin) = world.tenant("north").await;
+    let owner = world.owner().await;
+    let path = format!("/v1/tenants/{tenant}/entitlements");
+    let grant = json!({"region": "eu-north", "limits": {"clusters": 3}});
+    let made = owner.post(&path, grant.clone()).await.status(201);
+    assert_eq!(
+        (&made["region"]["slug"], &made["limits"]),
+        (&json!("eu-north"), &json!({"clusters": 3}))
+    );
+    owner.post(&path, grant.clone()).await.problem(409, "already-entitled");
+    owner
+        .post(&path, json!({"region": "mars"}))
+        .await
+        .problem(422, "invalid-entitlement");
+    let past = json!({"region": "eu-north", "until": "2020-01-01T00:00:00Z"});
+    owner.post(&path, past).await.problem(422, "invalid-entitlement");
+    owner
+        .post(&path, json!({"region": "eu-north", "limits": {"hosts": 1_000_001}}))
+        .await
+        .problem(422, "invalid-entitlement");
+    owner
+        .post("/v1/tenants/south/entitlements", grant)
+        .await
+        .problem(404, "tenant-not-found");
+    assert_eq!(owner.get(&path).await.ok()["items"].as_array().unwrap().len(), 1);
+    for (method, path) in [
+        ("GET", path.clone()),
+        ("DELETE", format!("{path}/{}", made["id"].as_str().unwrap())),
+    ] {
+        admin.send(method, &path, None).await.problem(403, "permission-denied");
+    }
+    let one = format!("{path}/{}", made["id"].as_str().unwrap());
+    assert_eq!(owner.delete(&one).await.code, 204);
+    owner.delete(&one).await.problem(404, "entitlement-not-found");
+    assert_eq!(owner.get(&path).await.ok()["items"], json!([]));
+}
+
+#[tokio::test]
+async fn pages_follow_one_another_without_a_gap() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    for n in 0..5 {
+        owner
+            .post("/v1/tenants", json!({"slug": format!("t{n}"), "name": "x"}))
+            .await
+            .status(201);
+        world.clock.advance(std::time::Duration::from_millis(2));
+    }
+    let (mut seen, mut token) = (Vec::new(), String::new());
+    loop {
+        let page = owner.get(&format!("/v1/tenants?limit=2{token}")).await.ok();
+        seen.extend(
+            page["items"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|t| t["slug"].as_str().unwrap().to_owned()),
+        );
+        match page["next_page_token"].as_str() {
+            Some(next) => token = format!("&page_token={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(seen, ["t4", "t3", "t2", "t1", "t0"]);
+    for bad in ["limit=0", "limit=101", "page_token=x", "unknown=1", "limit=1&limit=2"] {
+        owner
+            .get(&format!("/v1/tenants?{bad}"))
+            .await
+            .problem(400, "malformed-query");
+    }
+}
+
+#[tokio::test]
+async fn a_suspended_tenant_reads_and_writes_what_its_state_leaves() {
+    let world = World::new().await;
+    let (tenant, admin) = world.tenant("north").await;
+    let (_, reader) = world.member(&admin, "r@n.example", &["read-only"]).await;
+    let mut conn = world.db().superuser().await;
+    let mut suspend = async |state: &str| {
+        let id: exarch_common_base::TenantId = tenant.parse().unwrap();
+        sqlx::query("UPDATE gc.tenant SET state = $2 WHERE id = $1")
+            .bind(id.uuid())
+            .bind(state)
+            .execute(&mut conn)
+            .await
+            .unwrap();
+    };
+    let invite = json!({"email": "n@n.example", "display_name": "N", "roles": ["read-only"]});
+    suspend("suspended(billing)").await;
+    admin.get("/v1/users").await.ok();
+    admin
+        .post("/v1/users", invite.clone())
+        .await
+        .problem(402, "tenant-suspended");
+    suspend("suspended(incident)").await;
+    admin.get("/v1/users").await.ok();
+    admin
+        .post("/v1/users", invite.clone())
+        .await
+        .problem(403, "tenant-suspended");
+    reader.get("/v1/me").await.problem(401, "unauthenticated");
+    suspend("deleted").await;
+    admin.get("/v1/me").await.problem(401, "unauthenticated");
+    suspend("active").await;
+    admin.post("/v1/users", invite).await.status(201);
+    reader.get("/v1/me").await.ok();
+}

@@ -1,0 +1,158 @@
+//! Two tenants on every route: what is one's never shows to the other, and a route without a probe here fails.
+use super::world::{Client, World};
+use exarch_common_http::RouteKind;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+/// What the other tenant's administrator is answered.
+enum Probe {
+    /// Asks for something of the first tenant: 404, as if it were not there.
+    Hidden(String, Value),
+    /// A list: holds nothing of the first tenant.
+    Own,
+    /// For the provider's people alone.
+    Staff(String, Value),
+    /// No tenant's: public, or about oneself.
+    Nobodys,
+}
+
+struct Scene {
+    tenant: String,
+    user: String,
+    membership: String,
+    entitlement: String,
+}
+
+fn probe(route: &str, scene: &Scene) -> Option<Probe> {
+    use Probe::{Hidden, Nobodys, Own, Staff};
+    let Scene {
+        tenant,
+        user,
+        membership,
+        entitlement,
+    } = scene;
+    let of_tenant = format!("/v1/tenants/{tenant}");
+    Some(match route {
+        "GET /v1/users" | "GET /v1/audit" => Own,
+        "POST /v1/users" => Nobodys,
+        "GET /v1/users/{id}" => Hidden(format!("/v1/users/{user}"), Value::Null),
+        "GET /v1/tenants/{id}/memberships" => Hidden(format!("{of_tenant}/memberships"), Value::Null),
+        "POST /v1/tenants/{id}/memberships" => Hidden(
+            format!("{of_tenant}/memberships"),
+            json!({"user_id": user, "roles": ["read-only"]}),
+        ),
+        "DELETE /v1/tenants/{id}/memberships/{membership}" => {
+            Hidden(format!("{of_tenant}/memberships/{membership}"), Value::Null)
+        }
+        "GET /v1/tenants" | "GET /v1/federation-audit" => Staff(route[4..].to_owned(), Value::Null),
+        "POST /v1/tenants" => Staff("/v1/tenants".into(), json!({"slug": "x", "name": "x"})),
+        "GET /v1/tenants/{id}" => Staff(of_tenant, Value::Null),
+        "GET /v1/tenants/{id}/entitlements" => Staff(format!("{of_tenant}/entitlements"), Value::Null),
+        "POST /v1/tenants/{id}/entitlements" => {
+            Staff(format!("{of_tenant}/entitlements"), json!({"region": "eu-north"}))
+        }
+        "DELETE /v1/tenants/{id}/entitlements/{entitlement}" => {
+            Staff(format!("{of_tenant}/entitlements/{entitlement}"), Value::Null)
+        }
+        "POST /v1/auth/sign-in"
+        | "POST /v1/auth/next"
+        | "POST /v1/auth/refresh"
+        | "POST /v1/auth/sign-out"
+        | "GET /v1/me"
+        | "POST /v1/me/tenant"
+        | "POST /v1/me/token"
+        | "GET /.well-known/jwks.json"
+        | "GET /openapi.json" => Nobodys,
+        _ => return None,
+    })
+}
+
+async fn send(client: &Client, method: &str, path: &str, body: &Value) -> super::world::Answer {
+    let body = (!body.is_null()).then(|| body.to_string());
+    client.send(method, path, body).await
+}
+
+#[tokio::test]
+async fn what_is_one_tenants_never_shows_to_another() {
+    let world = World::new().await;
+    world.region("eu-north").await;
+    let (tenant, north) = world.tenant("north").await;
+    let (user, _) = world.member(&north, "member@north.example", &["read-only"]).await;
+    let owner = world.owner().await;
+    let path = format!("/v1/tenants/{tenant}/entitlements");
+    let entitlement = owner.post(&path, json!({"region": "eu-north"})).await.status(201);
+    let memberships = north.get("/v1/tenants/north/memberships").await.ok();
+    let scene = Scene {
+        tenant: tenant.clone(),
+        user: user.clone(),
+        membership: memberships["items"][0]["id"].as_str().unwrap().to_owned(),
+        entitlement: entitlement["id"].as_str().unwrap().to_owned(),
+    };
+    let (_, south) = world.tenant("south").await;
+    let mut unprobed = BTreeSet::new();
+    for entry in &world.table {
+        let route = format!("{} {}", entry.method, entry.path);
+        let method = entry.method.as_str();
+        match probe(&route, &scene) {
+            None => {
+                unprobed.insert(route);
+            }
+            Some(Probe::Nobodys) => {}
+            Some(Probe::Own) => {
+                let answer = south.get(&entry.path).await;
+                assert_eq!(answer.code, 200, "{route}");
+                for foreign in [&tenant, &user, &scene.membership, "north"] {
+                    assert!(
+                        !answer.text.contains(foreign),
+                        "{route} tells of {foreign}: {}",
+                        answer.text
+                    );
+                }
+            }
+            Some(Probe::Hidden(path, body)) => {
+                let answer = send(&south, method, &path, &body).await;
+                assert_eq!(answer.code, 404, "{route}: {}", answer.text);
+                // the same as for what never was
+                let nothing = path
+                    .replace(&tenant, "nowhere")
+                    .replace(&user, "usr_00000000000000000000000000000000");
+                let never = send(&south, method, &nothing, &body).await;
+                assert_eq!(
+                    (answer.json()["type"].clone(), never.code),
+                    (never.json()["type"].clone(), 404)
+                );
+            }
+            Some(Probe::Staff(path, body)) => {
+                assert_eq!(send(&south, method, &path, &body).await.code, 403, "{route}");
+                assert_eq!(send(&north, method, &path, &body).await.code, 403, "{route}");
+            }
+        }
+    }
+    let federation = ["/v1/regions", "/v1/me/regions"];
+    unprobed.retain(|route| !federation.iter().any(|theirs| route.contains(theirs)));
+    assert!(unprobed.is_empty(), "no probe for {unprobed:?}");
+    // nothing of all that changed anything
+    let after = north.get("/v1/tenants/north/memberships").await.ok();
+    assert_eq!(after, memberships);
+}
+
+#[tokio::test]
+async fn without_credentials_every_route_but_the_public_ones_is_401() {
+    let world = World::new().await;
+    let anyone = world.anyone();
+    for entry in &world.table {
+        if entry.kind == RouteKind::Public {
+            continue;
+        }
+        let path = entry.path.replace("{id}", "north").replace('{', "").replace('}', "");
+        let answer = anyone.send(entry.method.as_str(), &path, None).await;
+        assert_eq!(answer.code, 401, "{} {}", entry.method, entry.path);
+        let bearer = anyone.clone().with_token("not-a-token");
+        let answer = bearer.send(entry.method.as_str(), &path, Some("{".into())).await;
+        assert_eq!(
+            answer.code, 401,
+            "the gate stands before the body: {} {}",
+            entry.method, entry.path
+        );
+    }
+}
