@@ -1,0 +1,239 @@
+# shellcheck shell=bash
+# All tests, in parts. A part that fails does not keep the next from running.
+
+PARTS=(fmt shell clippy deny unit integration house web browser e2e openapi sqlx)
+# One line a part: name, outcome, seconds, tests passed, tests failed.
+RESULTS=()
+
+# budget PART: seconds on two cores from nothing; a part that takes longer says so.
+budget() {
+  case $1 in
+    fmt | shell) echo 30 ;;
+    clippy) echo 480 ;;
+    deny) echo 60 ;;
+    unit) echo 900 ;;
+    integration) echo 480 ;;
+    house) echo 120 ;;
+    web | browser) echo 180 ;;
+    e2e) echo 600 ;;
+    openapi) echo 120 ;;
+    sqlx) echo 240 ;;
+  esac
+}
+
+cmd_test() {
+  local part
+  local -a only=()
+  while (($#)); do
+    case $1 in
+      --only)
+        [[ -n ${2:-} ]] || misused "--only needs the name of a part"
+        is_part "$2" || misused "there is no part \`$2\`; there are ${PARTS[*]}"
+        only+=("$2")
+        shift 2
+        ;;
+      *) misused "test does not know \`$1\`" ;;
+    esac
+  done
+  ((${#only[@]})) || only=("${PARTS[@]}")
+  test_tools "${only[@]}"
+  export CARGO_TERM_COLOR=never NO_COLOR=1
+  for part in "${only[@]}"; do run_part "$part"; done
+  summary
+}
+
+is_part() {
+  local part
+  for part in "${PARTS[@]}"; do
+    [[ $part != "$1" ]] || return 0
+  done
+  return 1
+}
+
+# test_tools PART…: what they need and no more.
+test_tools() {
+  case " $* " in
+    *" browser "* | *" e2e "*) need_tools test "$LOGS/dev-tools.log" ;;
+    " fmt " | " shell " | " fmt shell ") need_rust "$LOGS/dev-tools.log" ;;
+    *) need_tools up "$LOGS/dev-tools.log" ;;
+  esac
+}
+
+# run_part NAME: `part_NAME` in a shell of its own that ends at the first failing command.
+run_part() {
+  local part=$1 log=$LOGS/dev-test-$1.log began=$SECONDS took passed failed outcome=ok allowed
+  watch "part $part" "$log" "part_$part"
+  took=$((SECONDS - began))
+  read -r passed failed < <(count "$log")
+  if ((CODE != 0)); then
+    outcome=FAILED
+  elif ((passed == 0)) && counts "$part"; then
+    outcome=FAILED
+    echo "no test has run" >>"$log"
+  fi
+  grep -h '^NOT CHECKED' "$log" | sed 's/^/        /' >&2 || :
+  if [[ $outcome == ok ]]; then
+    say "${GREEN}part $part: ok in $took s${PLAIN}"
+  else
+    show_end "$log" 60
+    say "${RED}part $part: FAILED in $took s; read $log${PLAIN}"
+  fi
+  allowed=$(budget "$part")
+  if ((took > allowed)); then say "part $part: over its budget of $allowed s"; fi
+  RESULTS+=("$part $outcome $took $passed $failed")
+}
+
+# counts PART: whether it is made of tests, so that none at all is a failure.
+counts() {
+  case $1 in
+    unit | integration | house | web | browser | e2e) return 0 ;;
+    *) return 1 ;;
+  esac
+}
+
+# count LOG: tests passed and failed, by what cargo, vitest, the browser tests and the story print at their end.
+count() {
+  awk '
+    /^test result: / { passed += $4; failed += $6 }
+    /^ *Tests  / { for (n = 2; n <= NF; n++) { if ($n ~ /^passed/) passed += $(n - 1); if ($n ~ /^failed/) failed += $(n - 1) } }
+    /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3 }
+    /^[0-9]+ steps, all as they should be/ { passed += $1 }
+    END { print passed + 0, failed + 0 }' "$1"
+}
+
+summary() {
+  local line part outcome took passed failed ok=0 bad=0 all_passed=0 all_failed=0
+  printf '\n%-12s %-7s %7s %8s %8s\n' part outcome seconds passed failed
+  for line in "${RESULTS[@]}"; do
+    read -r part outcome took passed failed <<<"$line"
+    printf '%-12s %-7s %7d %8d %8d\n' "$part" "$outcome" "$took" "$passed" "$failed"
+    if [[ $outcome == ok ]]; then ok=$((ok + 1)); else bad=$((bad + 1)); fi
+    all_passed=$((all_passed + passed)) all_failed=$((all_failed + failed))
+  done
+  printf '\ntests: %d passed, %d failed, in %d s\nparts: %d passed, %d failed\n' "$all_passed" "$all_failed" "$SECONDS" "$ok" "$bad"
+  ((bad == 0))
+}
+
+part_fmt() { cargo fmt --all --check; }
+
+part_shell() {
+  local file
+  for file in dev dev.d/*.sh .ci/run; do bash -n "$file"; done
+  if have shellcheck; then
+    shellcheck -x dev .ci/run
+  else
+    echo "NOT CHECKED: the scripts for more than syntax, while there is no shellcheck on this machine"
+  fi
+}
+
+part_clippy() { cargo clippy --workspace --all-targets -- -D warnings; }
+
+part_deny() {
+  if have cargo-deny; then
+    cargo deny --offline check bans licenses sources
+  else
+    echo "NOT CHECKED: licences and sources of dependencies, while there is no cargo-deny on this machine"
+    cargo test --workspace --test house -- nothing_banned
+  fi
+}
+
+# Not cargo-nextest: the tests of one program share a database cluster, and nextest gives each test a process of its own.
+part_unit() { cargo test --workspace --lib --bins --no-fail-fast; }
+
+part_house() { cargo test --workspace --test house; }
+
+part_integration() {
+  local -a names
+  mapfile -t names < <(test_targets)
+  ((${#names[@]}))
+  cargo test --workspace --no-fail-fast "${names[@]}"
+}
+
+# test_targets [PACKAGE]: `--test NAME` for the integration tests of a package; without one, of all that have no part of
+# their own.
+test_targets() {
+  cargo metadata --no-deps --format-version 1 | node -e '
+    const own = ["exarch-tests-house", "exarch-tests-federation"];
+    const { packages } = JSON.parse(require("fs").readFileSync(0, "utf8"));
+    const names = packages
+      .filter(({ name }) => (process.argv[1] ? name === process.argv[1] : !own.includes(name)))
+      .flatMap(({ targets }) => targets.filter(({ kind }) => kind.includes("test")).map(({ name }) => name));
+    for (const name of new Set(names)) console.log(`--test\n${name}`);' -- "$@"
+}
+
+part_web() {
+  npm_packages global/dashboard
+  npm --prefix global/dashboard test
+}
+
+part_browser() {
+  (build_web)
+  npm_packages tests/browser
+  cd tests/browser
+  node mocked.mjs
+}
+
+# The story told on a federation of its own, then the web app used against it.
+part_e2e() {
+  local -a names
+  (build_web)
+  build_servers dev
+  mapfile -t names < <(test_targets exarch-tests-federation)
+  if ((${#names[@]})); then cargo test --workspace --no-fail-fast "${names[@]}"; fi
+  npm_packages tests/browser
+  BIN=$(bin_dir dev)
+  STATE=$(mktemp -d "${TMPDIR:-/tmp}/exarch-e2e.XXXXXX")
+  trap e2e_end EXIT
+  chmod 0711 "$STATE"
+  PORT_BASE=$(free_ports)
+  box up --detach
+  box story
+  node tests/browser/run.mjs "$STATE/federation.json"
+  e2e_stop
+}
+
+# free_ports: a first port such that nobody listens where a federation would. Below the range that systems give out.
+free_ports() {
+  local base port
+  for _ in {1..50}; do
+    base=$((20000 + RANDOM % 900 * 10))
+    for port in "$base" $((base + 1000)) $((base + 1100)); do
+      for port in "$port" $((port + 1)) $((port + 2)) $((port + 9)); do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue 3; fi
+      done
+    done
+    echo "$base"
+    return
+  done
+  die "found no free ports"
+}
+
+# e2e_stop: all of it is down, and nothing is left that was started.
+e2e_stop() {
+  local left
+  box down
+  left=$(processes_of "$STATE")
+  [[ -z $left ]] || die "still running after the end: $left"
+}
+
+processes_of() {
+  local file
+  local -a line
+  for file in /proc/[0-9]*/cmdline; do
+    mapfile -d '' line <"$file" 2>/dev/null || continue
+    if [[ "${line[*]}" == *"$1"* ]]; then printf '%s (%s) ' "${file//[^0-9]/}" "${line[0]}"; fi
+  done
+}
+
+# e2e_end: whatever ended the part. Logs of a failure are kept where the other logs are.
+e2e_end() {
+  local code=$?
+  trap '' TERM
+  if ((code != 0)); then
+    box down || :
+    rm -rf "$LOGS/dev-test-e2e"
+    if cp -r "$STATE/logs" "$LOGS/dev-test-e2e" 2>/dev/null; then echo "logs of its processes: $LOGS/dev-test-e2e"; fi
+  fi
+  MADE_PORT=$PORT_BASE box_wipe || :
+  rm -rf "$STATE"
+}
