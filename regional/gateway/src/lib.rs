@@ -24,4 +24,6 @@ pub mod start;
 pub mod usage;
 
 #[cfg(test)]
+mod fake_global;
+#[cfg(test)]
 mod testing;

@@ -17,6 +17,7 @@ use exarch_common_base::{Ambient, ExposeSecret, SecretString};
 use exarch_common_crypto::{
     pki::{self, Peer, Pin, PkiError},
     seal::Sealer,
+    sign::SigningKey,
     tls,
 };
 use exarch_common_http::tunnel::{self, CallError, DialError, H2Client};
@@ -138,13 +139,27 @@ pub async fn join(ambient: &Ambient, pool: &AppPool, sealer: &Sealer, joining: &
         protocol: PROTOCOL,
     };
     let joined = ask(addr, joining.pin, &message).await?;
-    let federation_ca = decode(&joined.federation_ca)?;
-    let certificate = decode(&joined.certificate)?;
-    if Pin::of(&federation_ca) != joining.pin {
+    let mut tx = SystemTx::begin(pool, "join").await?;
+    let region = keep(&mut tx, ambient, sealer, addr, &joined, &key).await?;
+    if Pin::of(&region.federation_ca) != joining.pin {
         return Err(JoinError::Answer(
             "its authority is not the one with the fingerprint given",
         ));
     }
+    tx.commit().await?;
+    Ok(region)
+}
+
+/// Writes down what joining brought, after a look at it.
+async fn keep(
+    tx: &mut SystemTx,
+    ambient: &Ambient,
+    sealer: &Sealer,
+    addr: &str,
+    joined: &Joined,
+    key: &SigningKey,
+) -> Result<Region, JoinError> {
+    let certificate = decode(&joined.certificate)?;
     let read = Peer::read(&certificate)?;
     if read.public_key != key.public().raw() || read.identity() != Some(names::region_uri(joined.region).as_str()) {
         return Err(JoinError::Answer(
@@ -157,14 +172,26 @@ pub async fn join(ambient: &Ambient, pool: &AppPool, sealer: &Sealer, joining: &
         name: joined.name.clone(),
         global_addr: addr.to_owned(),
         issuer: joined.issuer.clone(),
-        federation_ca,
+        federation_ca: decode(&joined.federation_ca)?,
     };
-    let mut tx = SystemTx::begin(pool, "join").await?;
-    secrets::keep_joined(&mut tx, sealer, ambient, &joined, &certificate).await?;
-    directory::trust(&mut tx, &joined.authority).await??;
-    store::insert_region(&mut tx, &region, ambient.now()).await?;
-    tx.commit().await?;
+    secrets::keep_joined(tx, sealer, ambient, joined, &certificate).await?;
+    directory::trust(tx, &joined.authority).await??;
+    store::insert_region(tx, &region, ambient.now()).await?;
     Ok(region)
+}
+
+/// Joins without a network: `answer` is the global's to a signing request.
+#[cfg(test)]
+pub(crate) async fn enlist(
+    tx: &mut SystemTx,
+    ambient: &Ambient,
+    sealer: &Sealer,
+    addr: &str,
+    answer: impl FnOnce(&[u8]) -> Joined,
+) -> Result<Region, JoinError> {
+    let key = secrets::region_key(tx, sealer, ambient).await?;
+    let joined = answer(&pki::request(&key)?);
+    keep(tx, ambient, sealer, addr, &joined, &key).await
 }
 
 fn decode(text: &str) -> Result<Vec<u8>, JoinError> {

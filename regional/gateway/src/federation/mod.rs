@@ -15,6 +15,8 @@ mod store;
 mod tests;
 mod tunnel;
 
+#[cfg(test)]
+pub(crate) use join::enlist;
 pub use join::{JoinError, Joining, join};
 pub use link::{Link, LinkError};
 pub use poll::{PollError, poll};

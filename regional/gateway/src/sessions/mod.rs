@@ -4,6 +4,8 @@
 //! Every change of the passport (a revoked session, an ended membership, a retired key) makes all of them unknown at once.
 mod me;
 mod resolve;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     app::App,
