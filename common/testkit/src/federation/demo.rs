@@ -115,13 +115,22 @@ pub(super) async fn regions(layout: &Layout, owner: &Account, say: Progress<'_>)
             }
         };
         say(&format!("{}: join the federation", place.title));
-        let pin = text(&answer, "/ca_pin")?;
-        let token = SecretString::from(text(&answer, "/join_token")?.to_owned());
+        let told = answer.get("join_token").unwrap_or(&answer);
+        let pin = pin_of(text(told, "/line")?)?;
+        let token = SecretString::from(text(told, "/token")?.to_owned());
         let url = layout.federation_url();
         let args = ["join", "--global", &url, "--ca-pin", pin, "--token-file", "-"];
         run(layout, "exarch-gateway", &args, place, Some(&token)).await?;
     }
     Ok(())
+}
+
+/// The fingerprint in a line to paste.
+fn pin_of(line: &str) -> anyhow::Result<&str> {
+    let mut words = line.split_whitespace().skip_while(|word| *word != "--ca-pin");
+    words
+        .nth(1)
+        .ok_or_else(|| anyhow!("the line to paste names no fingerprint: {line}"))
 }
 
 /// Waits until every region is active, and notes their ids.
@@ -306,7 +315,13 @@ async fn enrol(
     fs::create_dir_all(layout.dir.join("agents"))?;
     let mut child = Command::new(layout.bin.join("exarch-agent"))
         .args(["enrol", "--gateway", &format!("https://127.0.0.1:{}", place.inner)])
-        .args(["--ca-pin", text(&answer, "/ca_pin")?, "--token-file", "-", "--state"])
+        .args([
+            "--ca-pin",
+            pin_of(text(&answer, "/line")?)?,
+            "--token-file",
+            "-",
+            "--state",
+        ])
         .arg(&state)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
