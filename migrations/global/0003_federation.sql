@@ -184,3 +184,5 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION gc.probe_partitions(date, date) FROM exarch_app, exarch_renew, exarch_operator;
+COMMENT ON FUNCTION gc.probe_partitions(date, date) IS
+  'With the owner''s rights, because a partition is made and dropped by the owner of its table alone.';

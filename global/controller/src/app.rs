@@ -2,6 +2,7 @@
 use crate::{
     audit::{self, Refusals},
     federation::Federation,
+    gate::Rates,
     keys::{Keys, Rotation},
     sessions::Swept,
     settings::Settings,
@@ -29,6 +30,8 @@ pub struct Parts {
     pub keys: Keys,
     /// Hashing and limits of sign-ins.
     pub signing_in: SigningIn,
+    /// How much each tenant asked for within the last minute.
+    pub rates: Rates,
     /// Refusals that wait for the audit.
     pub refusals: Refusals,
     /// What the rooms of the federation share.
@@ -60,6 +63,7 @@ impl App {
     pub fn new(ambient: Ambient, settings: Settings, pools: Pools, sealer: Sealer, keys: Keys, hasher: Hasher) -> Self {
         Self(Arc::new(Parts {
             signing_in: SigningIn::new(hasher, &settings.sign_in),
+            rates: Rates::new(&settings.limits),
             refusals: Refusals::default(),
             federation: Federation::default(),
             app_pool: pools.app,

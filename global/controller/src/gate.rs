@@ -6,6 +6,7 @@ use crate::{
     app::App,
     memberships::Seat,
     sessions::{self, Session},
+    settings,
 };
 use axum::{
     extract::FromRequestParts,
@@ -16,7 +17,8 @@ use exarch_common_base::{DecisionId, RequestId, TenantId, UserId};
 use exarch_common_http::{Problem, RequestContext, RouteKind, serve::Peer};
 use exarch_common_pg::{Clusters, TenantContext};
 use exarch_common_wire::audit::{Actor, Entry, Outcome, PROVIDER, Source};
-use std::sync::Arc;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use time::OffsetDateTime;
 
 /// The gate of the public listener.
@@ -36,6 +38,9 @@ impl exarch_common_http::Gate for PublicGate {
         };
         let app = &self.0;
         let who = sessions::authenticate(app, parts).await?;
+        if let Some(tenant) = who.tenant() {
+            app.rates.count(tenant)?;
+        }
         if let Some(permission) = permission {
             let target = match (permission.scope(), who.tenant()) {
                 (Scope::System, _) => Target::System,
@@ -46,6 +51,30 @@ impl exarch_common_http::Gate for PublicGate {
         }
         parts.extensions.insert(who);
         Ok(())
+    }
+}
+
+/// How much each tenant asked for within the last minute.
+pub struct Rates(DefaultKeyedRateLimiter<TenantId>);
+
+impl Rates {
+    /// With the limits of the settings.
+    pub fn new(limits: &settings::Limits) -> Self {
+        let per_minute = NonZeroU32::new(limits.tenant_per_minute).unwrap_or(NonZeroU32::MIN);
+        Self(RateLimiter::keyed(Quota::per_minute(per_minute)))
+    }
+
+    fn count(&self, tenant: TenantId) -> Result<(), Problem> {
+        self.0.check_key(&tenant).map_err(|_| {
+            metrics::counter!("exarch_tenant_limited_total").increment(1);
+            Problem::too_many(Duration::from_secs(1))
+                .detail("Your tenant sends too many requests: send fewer, or wait a little.")
+        })
+    }
+
+    /// Drops what is remembered of tenants that are silent.
+    pub fn forget_idle(&self) {
+        self.0.retain_recent();
     }
 }
 

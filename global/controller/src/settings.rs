@@ -46,6 +46,9 @@ pub struct Settings {
     /// Signing in.
     #[serde(default)]
     pub sign_in: SignIn,
+    /// How much one may ask for.
+    #[serde(default)]
+    pub limits: Limits,
     /// The log.
     #[serde(default)]
     pub log: Log,
@@ -235,6 +238,22 @@ impl Default for SignIn {
     }
 }
 
+/// How much one may ask for, per replica.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests of a tenant's people in a minute.
+    pub tenant_per_minute: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            tenant_per_minute: 1000,
+        }
+    }
+}
+
 /// The log.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -276,6 +295,7 @@ impl Validate for Settings {
         check.section("tokens", &self.tokens);
         check.section("sessions", &self.sessions);
         check.section("sign_in", &self.sign_in);
+        check.section("limits", &self.limits);
     }
 }
 
@@ -342,6 +362,12 @@ impl Validate for Sessions {
     fn validate(&self, check: &mut Check) {
         check.duration("staff", self.staff, between(5 * MINUTE, 30 * DAY));
         check.duration("user", self.user, between(5 * MINUTE, 30 * DAY));
+    }
+}
+
+impl Validate for Limits {
+    fn validate(&self, check: &mut Check) {
+        check.range("tenant_per_minute", self.tenant_per_minute, 60..=1_000_000);
     }
 }
 

@@ -38,7 +38,7 @@ pub enum KeysError {
     #[error("the key for {0} is missing although there is data; restore gc.sealed_key from a backup")]
     Lost(&'static str),
     /// Not the master key that they were sealed under, or damaged.
-    #[error("the key {id} for {purpose} does not open: {cause}; is keys.master_file the right one?")]
+    #[error("the key {id} for {purpose} does not open; is settings.keys.master_file the right one?")]
     Sealed {
         /// Which.
         id: KeyId,

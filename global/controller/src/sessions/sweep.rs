@@ -21,6 +21,7 @@ impl Reconcile for Swept {
         let others = sign_in::sweep(&mut tx, now).await?;
         tx.commit().await?;
         app.signing_in.forget_idle();
+        app.rates.forget_idle();
         Ok(sessions + others)
     }
 }

@@ -2,6 +2,8 @@
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod background;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod outage;

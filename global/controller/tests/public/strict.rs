@@ -35,6 +35,26 @@ async fn what_two_readers_could_understand_differently_is_refused() {
 }
 
 #[tokio::test]
+async fn a_tenant_that_asks_too_much_is_told_to_wait_and_others_are_not() {
+    let world = World::new().await;
+    let (_, north) = world.tenant("north").await;
+    let (_, south) = world.tenant("south").await;
+    let mut limited = None;
+    for _ in 0..600 {
+        let answer = north.get("/v1/me").await;
+        if answer.code != 200 {
+            limited = Some(answer);
+            break;
+        }
+    }
+    let limited = limited.expect("300 in a minute are too many");
+    assert!(limited.headers.contains_key("retry-after"));
+    limited.problem(429, "too-many-requests");
+    south.get("/v1/me").await.ok();
+    world.owner().await.get("/v1/me").await.ok();
+}
+
+#[tokio::test]
 async fn another_media_type_method_or_override_is_refused_or_ignored() {
     let world = World::new().await;
     let send = async |request: Request<Body>| world.router.clone().oneshot(request).await.unwrap().status().as_u16();

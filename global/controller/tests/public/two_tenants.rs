@@ -144,7 +144,7 @@ async fn without_credentials_every_route_but_the_public_ones_is_401() {
         if entry.kind == RouteKind::Public {
             continue;
         }
-        let path = entry.path.replace("{id}", "north").replace('{', "").replace('}', "");
+        let path = entry.path.replace("{id}", "north").replace(['{', '}'], "");
         let answer = anyone.send(entry.method.as_str(), &path, None).await;
         assert_eq!(answer.code, 401, "{} {}", entry.method, entry.path);
         let bearer = anyone.clone().with_token("not-a-token");

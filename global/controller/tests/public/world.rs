@@ -65,6 +65,7 @@ impl World {
             "database": {"app_url_file": "none", "sweep_url_file": "none"},
             "keys": {"master_file": "none", "pepper_file": "none"},
             "sign_in": {"per_minute": 1000},
+            "limits": {"tenant_per_minute": 300},
         });
         let settings: exarch_global_controller::settings::Settings = serde_json::from_value(settings).unwrap();
         let sealer = Sealer::new(&vec![7; 32].into()).unwrap();
