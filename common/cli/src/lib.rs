@@ -1,1 +1,55 @@
-//! .
+//! `exarch`, the command line for people of the federation: users, regional operators, provider staff.
+//!
+//! A command is a noun and a verb; [`args`] is the table of nouns, each noun's own file holds its verbs. What a command
+//! does with the world goes through four things: the profile on disk ([`profile`]), the tokens in it ([`session`]), calls
+//! ([`api`]) and what is printed ([`output`], [`tables`]). Data goes to standard output and everything else to standard
+//! error; secrets come by standard input, file or prompt, never by argument or environment; answers are read leniently, so
+//! that a newer server does not break an older command.
+mod api;
+mod args;
+mod context;
+mod failure;
+mod names;
+mod output;
+mod profile;
+mod session;
+mod tables;
+mod terminal;
+mod times;
+
+mod agent;
+mod audit;
+mod bootstrap;
+mod cluster;
+mod continuity;
+mod entitlement;
+mod host;
+mod lease;
+mod login;
+mod logout;
+mod membership;
+mod region;
+mod resource;
+mod tenant;
+mod user;
+mod version;
+mod whoami;
+mod workload;
+
+pub use args::{Cli, Command, Flags, Format};
+pub use failure::{Exit, Failure, tell};
+
+use context::Context;
+
+/// Runs one command for the person at this machine.
+///
+/// # Errors
+/// What stood in the way; [`Failure::exit`] is its exit code.
+pub async fn run(cli: Cli) -> Result<(), Failure> {
+    let context = Context::new(cli.flags, exarch_common_base::Ambient::system())?;
+    match cli.command.run(&context).await {
+        // `exarch … | head` has read enough.
+        Err(Failure::Output(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        outcome => outcome,
+    }
+}

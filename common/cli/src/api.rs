@@ -1,0 +1,96 @@
+//! Calls to one server: JSON values in and out, lists followed to their end.
+use crate::Failure;
+use exarch_common_base::SecretString;
+use exarch_common_http::client::{ApiClient, ClientTls};
+use reqwest::Method;
+use serde_json::Value;
+use std::time::Duration;
+
+/// How long to wait for one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Items of one page.
+const PAGE: usize = 100;
+
+/// One server.
+#[derive(Clone, Debug)]
+pub struct Api {
+    client: ApiClient,
+    timeout: Duration,
+}
+
+impl Api {
+    /// The server at `url`, without credentials.
+    pub fn new(url: &str, timeout: Option<Duration>) -> Result<Self, Failure> {
+        Ok(Self {
+            client: ApiClient::new(url, ClientTls::System)?,
+            timeout: timeout.unwrap_or(PATIENCE),
+        })
+    }
+
+    /// With this token.
+    #[must_use]
+    pub fn bearer(mut self, token: SecretString) -> Self {
+        self.client = self.client.bearer(token);
+        self
+    }
+
+    /// `GET`.
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        self.query(path, &[]).await
+    }
+
+    async fn query(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        let request = self.client.request(Method::GET, path).query(query);
+        Ok(self.client.send(request.timeout(self.timeout)).await?)
+    }
+
+    /// `POST` with a body.
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let request = self.client.request(Method::POST, path).json(body);
+        Ok(self.client.send(request.timeout(self.timeout)).await?)
+    }
+
+    /// `POST` of an action that says everything by its path.
+    pub async fn act(&self, path: &str) -> Result<Value, Failure> {
+        let request = self.client.request(Method::POST, path);
+        Ok(self.client.send(request.timeout(self.timeout)).await?)
+    }
+
+    /// `DELETE`.
+    pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
+        let request = self.client.request(Method::DELETE, path);
+        Ok(self.client.send(request.timeout(self.timeout)).await?)
+    }
+
+    /// All items of a list.
+    pub async fn list(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        self.some(path, &[], usize::MAX).await
+    }
+
+    /// The first `most` items of a list that match.
+    pub async fn some(&self, path: &str, filter: &[(&str, &str)], most: usize) -> Result<Vec<Value>, Failure> {
+        let mut items = Vec::new();
+        let mut next: Option<String> = None;
+        loop {
+            let limit = PAGE.min(most - items.len()).to_string();
+            let mut query = filter.to_vec();
+            query.push(("limit", &limit));
+            query.extend(next.as_deref().map(|token| ("page_token", token)));
+            let mut page = self.query(path, &query).await?;
+            let Some(Value::Array(got)) = page.get_mut("items").map(Value::take) else {
+                return Err(Failure::Failed(format!(
+                    "the answer of {} to {path} is no list",
+                    self.client.origin()
+                )));
+            };
+            let token = page.get("next_page_token").and_then(Value::as_str).map(str::to_owned);
+            items.extend(got);
+            // A server that gives the same token again would be asked for ever.
+            if token.is_none() || token == next || items.len() >= most {
+                items.truncate(most);
+                return Ok(items);
+            }
+            next = token;
+        }
+    }
+}

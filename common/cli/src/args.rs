@@ -1,0 +1,197 @@
+//! The flags that every command takes, and the table of commands.
+use crate::{
+    Failure, agent, audit, cluster, context::Context, continuity, entitlement, host, lease, login, logout, membership,
+    region, resource, tenant, times, user, version, whoami, workload,
+};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use exarch_common_base::Slug;
+use std::time::Duration;
+
+/// The federation at the command line.
+#[derive(Parser, Debug)]
+#[command(
+    name = "exarch",
+    version,
+    about = "The federation at the command line: sign in once, work in every region you may enter",
+    after_help = "Exit codes: 0 ok, 1 error, 2 usage, 3 denied, 4 not found, 5 conflict, 6 unreachable",
+    max_term_width = 110
+)]
+pub struct Cli {
+    /// The flags of all commands.
+    #[command(flatten)]
+    pub flags: Flags,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How to print.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// What every command takes.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Flags of all commands")]
+pub struct Flags {
+    /// How to print: table, or json as the server answered, with problems as json on standard error
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, hide_possible_values = true)]
+    pub output: Format,
+    /// Which sign-in to use: its name in the configuration directory
+    #[arg(
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "EXARCH_PROFILE",
+        default_value = "default"
+    )]
+    pub profile: Slug,
+    /// The region to work in; not needed by those who may enter one only
+    #[arg(long, global = true, value_name = "SLUG")]
+    pub region: Option<Slug>,
+    /// The tenant; the one in force where not given
+    #[arg(long, global = true, value_name = "SLUG|ID")]
+    pub tenant: Option<String>,
+    /// How long to wait for an answer [30s], and with --wait for the end [5m]
+    #[arg(long, global = true, value_name = "DURATION", value_parser = times::duration)]
+    pub timeout: Option<Duration>,
+    /// Do not ask before something ends
+    #[arg(short, long, global = true)]
+    pub yes: bool,
+    /// Print only ids, or the secret where there is one, and no remarks
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// No colours; NO_COLOR in the environment does the same
+    #[arg(long, global = true)]
+    pub no_color: bool,
+}
+
+/// The table of commands.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Sign in at the global, once for all regions
+    Login(login::Login),
+    /// End the session, here and in the regions
+    Logout,
+    /// Who you are, in which tenant, with which roles
+    Whoami,
+    /// Regions of the federation
+    #[command(subcommand)]
+    Region(region::Command),
+    /// Tenants, and which one is in force
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Which tenants may use which regions
+    #[command(subcommand)]
+    Entitlement(entitlement::Command),
+    /// People of the tenant in force
+    #[command(subcommand)]
+    User(user::Command),
+    /// Roles of people in the tenant in force
+    #[command(subcommand)]
+    Membership(membership::Command),
+    /// Clusters in a region
+    #[command(subcommand)]
+    Cluster(cluster::Command),
+    /// Hosts of a cluster
+    #[command(subcommand)]
+    Host(host::Command),
+    /// Agents on hosts, and the tokens by which they come in
+    #[command(subcommand)]
+    Agent(agent::Command),
+    /// What can be leased
+    #[command(subcommand)]
+    Resource(resource::Command),
+    /// Who may act on a resource now
+    #[command(subcommand)]
+    Lease(lease::Command),
+    /// What runs under a lease
+    #[command(subcommand)]
+    Workload(workload::Command),
+    /// What keeps working in a region without the global, and until when
+    Continuity,
+    /// What happened in the tenant: at the global, or in a region with --region
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// What the provider's staff did to the federation
+    #[command(subcommand)]
+    FederationAudit(audit::Command),
+    /// The version of this command
+    Version,
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) async fn run(self, cx: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Login(args) => login::run(cx, args).await,
+            Self::Logout => logout::run(cx).await,
+            Self::Whoami => whoami::run(cx).await,
+            Self::Region(command) => region::run(cx, command).await,
+            Self::Tenant(command) => tenant::run(cx, command).await,
+            Self::Entitlement(command) => entitlement::run(cx, command).await,
+            Self::User(command) => user::run(cx, command).await,
+            Self::Membership(command) => membership::run(cx, command).await,
+            Self::Cluster(command) => cluster::run(cx, command).await,
+            Self::Host(command) => host::run(cx, command).await,
+            Self::Agent(command) => agent::run(cx, command).await,
+            Self::Resource(command) => resource::run(cx, command).await,
+            Self::Lease(command) => lease::run(cx, command).await,
+            Self::Workload(command) => workload::run(cx, command).await,
+            Self::Continuity => continuity::run(cx).await,
+            Self::Audit(command) => audit::of_tenant(cx, command).await,
+            Self::FederationAudit(command) => audit::of_federation(cx, command).await,
+            Self::Version => version::run(cx),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_of_commands_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_of_all_commands_stand_before_or_after_the_noun() {
+        for line in [
+            "exarch -o json --region eu-north cluster list",
+            "exarch cluster list -o json --region eu-north",
+        ] {
+            let cli = Cli::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(cli.flags.output, Format::Json);
+            assert_eq!(cli.flags.region.unwrap().as_str(), "eu-north");
+        }
+    }
+
+    #[test]
+    fn no_flag_takes_a_secret() {
+        fn flags(command: &clap::Command, found: &mut Vec<String>) {
+            found.extend(
+                command
+                    .get_arguments()
+                    .filter_map(|arg| arg.get_long())
+                    .map(str::to_owned),
+            );
+            command.get_subcommands().for_each(|sub| flags(sub, found));
+        }
+        let mut found = Vec::new();
+        flags(&Cli::command(), &mut found);
+        let secret = |flag: &&String| {
+            ["password", "token", "secret", "code", "totp"]
+                .iter()
+                .any(|word| flag.contains(word))
+        };
+        let by_file = |flag: &&String| flag.ends_with("-file") || flag.ends_with("-stdin");
+        let taken: Vec<_> = found.iter().filter(secret).filter(|flag| !by_file(flag)).collect();
+        assert_eq!(taken, Vec::<&String>::new());
+    }
+}

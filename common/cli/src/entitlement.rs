@@ -1,0 +1,103 @@
+//! `exarch entitlement`: which tenant may use which region, by the provider's staff.
+use crate::{
+    Failure,
+    context::Context,
+    names::{self, Kind},
+    tables::{Column, Names, column},
+    times,
+};
+use clap::Subcommand;
+use serde_json::json;
+
+const ENTITLEMENT: Kind = Kind {
+    word: "entitlement",
+    plural: "entitlements",
+    prefix: "ent",
+    names: &["/region/slug"],
+};
+
+/// Verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// List the regions that --tenant is entitled to
+    List,
+    /// Entitle --tenant to --region
+    Grant {
+        /// From when; now where not given
+        #[arg(long, value_name = "TIME", value_parser = times::instant)]
+        from: Option<String>,
+        /// Until when; open where not given
+        #[arg(long, value_name = "TIME", value_parser = times::instant)]
+        until: Option<String>,
+        /// Clusters at most
+        #[arg(long, value_name = "N")]
+        clusters: Option<u32>,
+        /// Hosts at most
+        #[arg(long, value_name = "N")]
+        hosts: Option<u32>,
+        /// Leases active at one time at most
+        #[arg(long, value_name = "N")]
+        leases: Option<u32>,
+    },
+    /// End an entitlement of --tenant
+    Revoke {
+        /// Id, or the region's slug
+        #[arg(value_name = "ENTITLEMENT|REGION")]
+        entitlement: String,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    column("REGION", |r| r.text("/region/slug")),
+    column("FROM", |r| r.age("/from")),
+    column("UNTIL", |r| r.age("/until")),
+    column("CLUSTERS", |r| r.text("/limits/clusters")),
+    column("HOSTS", |r| r.text("/limits/hosts")),
+    column("LEASES", |r| r.text("/limits/leases")),
+    column("ID", |r| r.id("/id")),
+];
+
+/// Runs a verb.
+pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    // Whose rights change is said, never guessed from the tenant that happens to be in force.
+    if cx.flags.tenant.is_none() && !matches!(command, Command::List) {
+        return Err(Failure::Usage("Say whose with --tenant.".into()));
+    }
+    let path = format!("/v1/tenants/{}/entitlements", cx.tenant()?);
+    let global = cx.global().await?;
+    match command {
+        Command::List => cx
+            .out
+            .list("entitlements", COLUMNS, &global.list(&path).await?, &Names::default()),
+        Command::Grant {
+            from,
+            until,
+            clusters,
+            hosts,
+            leases,
+        } => {
+            let region = cx.flags.region.as_ref();
+            let region = region.ok_or_else(|| Failure::Usage("Say which region with --region.".into()))?;
+            let mut body = json!({ "region": region });
+            for (key, time) in [("from", from), ("until", until)] {
+                if let Some(time) = time {
+                    body[key] = json!(time);
+                }
+            }
+            for (key, most) in [("clusters", clusters), ("hosts", hosts), ("leases", leases)] {
+                if let Some(most) = most {
+                    body["limits"][key] = json!(most);
+                }
+            }
+            cx.out.one(&global.post(&path, &body).await?)
+        }
+        Command::Revoke { entitlement } => {
+            let id = names::resolve(&global, &ENTITLEMENT, &path, &entitlement, None).await?;
+            cx.confirm(&format!("The tenant loses its access to the region ({id})."))
+                .await?;
+            global.delete(&format!("{path}/{id}")).await?;
+            cx.out.remark(&format!("{id} has ended."));
+            Ok(())
+        }
+    }
+}

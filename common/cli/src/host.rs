@@ -1,0 +1,88 @@
+//! `exarch host`.
+use crate::{
+    Failure,
+    api::Api,
+    cluster,
+    context::Context,
+    names::{self, Kind},
+    tables::{Column, column},
+};
+use clap::Subcommand;
+use exarch_common_base::Slug;
+use serde_json::json;
+
+const PATH: &str = "/v1/hosts";
+
+const HOST: Kind = Kind {
+    word: "host",
+    plural: "hosts",
+    prefix: "hst",
+    names: &["/name"],
+};
+
+/// Verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// List hosts
+    List {
+        /// Of this cluster alone
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Show one host
+    Get {
+        /// Name or id
+        host: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Make a host in a cluster
+    Create {
+        /// Its name
+        name: Slug,
+        /// Its cluster
+        #[arg(long)]
+        cluster: String,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    column("HOST", |r| r.text("/name")),
+    column("CLUSTER", |r| r.name("/cluster_id")),
+    column("AGE", |r| r.age("/created_at")),
+    column("ID", |r| r.id("/id")),
+];
+
+/// The id of the host that `text` names.
+pub async fn id(region: &Api, text: &str, cluster: Option<&str>) -> Result<String, Failure> {
+    names::resolve(region, &HOST, PATH, text, cluster).await
+}
+
+/// Runs a verb.
+pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    let region = cx.region().await?;
+    match command {
+        Command::List { cluster } => {
+            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
+            let hosts = region
+                .some(PATH, &names::within(cluster.as_deref()), usize::MAX)
+                .await?;
+            cx.out
+                .list("hosts", COLUMNS, &hosts, &cx.names(&region, &[cluster::PATH]).await?)
+        }
+        Command::Get { host, cluster } => {
+            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
+            let id = id(&region, &host, cluster.as_deref()).await?;
+            cx.out.one(&region.get(&format!("{PATH}/{id}")).await?)
+        }
+        Command::Create { name, cluster } => {
+            let cluster = cluster::id(&region, &cluster).await?;
+            cx.out.one(
+                &region
+                    .post(PATH, &json!({ "cluster_id": cluster, "name": name }))
+                    .await?,
+            )
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! `exarch resource`: what can be leased.
+use crate::{
+    Failure,
+    api::Api,
+    cluster,
+    context::Context,
+    names::{self, Kind},
+    tables::{Column, column, number},
+    times,
+};
+use clap::{Subcommand, ValueEnum};
+use exarch_common_base::Slug;
+use serde_json::json;
+use std::time::Duration;
+
+/// Where resources are.
+pub const PATH: &str = "/v1/resources";
+
+const RESOURCE: Kind = Kind {
+    word: "resource",
+    plural: "resources",
+    prefix: "res",
+    names: &["/name"],
+};
+
+/// What can be leased.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Class {
+    /// A volume with a guard
+    Volume,
+}
+
+/// Verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// List resources
+    List {
+        /// Of this cluster alone
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Show one resource
+    Get {
+        /// Name or id
+        resource: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Make a resource in a cluster
+    Create {
+        /// Its name
+        name: Slug,
+        /// Its cluster
+        #[arg(long)]
+        cluster: String,
+        /// How long a lease on it lasts without renewal, 5s to 5m; the region's default where not given
+        #[arg(long, value_name = "DURATION", value_parser = times::duration)]
+        ttl: Option<Duration>,
+        /// What it is
+        #[arg(long, value_enum, default_value_t = Class::Volume)]
+        kind: Class,
+    },
+}
+
+const COLUMNS: &[Column] = &[
+    column("RESOURCE", |r| r.text("/name")),
+    column("CLUSTER", |r| r.name("/cluster_id")),
+    column("KIND", |r| r.text("/kind")),
+    number("TTL", |r| r.millis("/ttl_ms")),
+    column("AGE", |r| r.age("/created_at")),
+    column("ID", |r| r.id("/id")),
+];
+
+/// The id of the resource that `text` names.
+pub async fn id(region: &Api, text: &str, cluster: Option<&str>) -> Result<String, Failure> {
+    names::resolve(region, &RESOURCE, PATH, text, cluster).await
+}
+
+/// Runs a verb.
+pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    let region = cx.region().await?;
+    match command {
+        Command::List { cluster } => {
+            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
+            let resources = region
+                .some(PATH, &names::within(cluster.as_deref()), usize::MAX)
+                .await?;
+            cx.out.list(
+                "resources",
+                COLUMNS,
+                &resources,
+                &cx.names(&region, &[cluster::PATH]).await?,
+            )
+        }
+        Command::Get { resource, cluster } => {
+            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
+            let id = id(&region, &resource, cluster.as_deref()).await?;
+            cx.out.one(&region.get(&format!("{PATH}/{id}")).await?)
+        }
+        Command::Create {
+            name,
+            cluster,
+            ttl,
+            kind,
+        } => {
+            let cluster = cluster::id(&region, &cluster).await?;
+            let kind = match kind {
+                Class::Volume => "volume",
+            };
+            let mut body = json!({ "cluster_id": cluster, "name": name, "kind": kind });
+            if let Some(ttl) = ttl {
+                body["ttl_ms"] = json!(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+            }
+            cx.out.one(&region.post(PATH, &body).await?)
+        }
+    }
+}

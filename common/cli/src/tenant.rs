@@ -1,0 +1,163 @@
+//! `exarch tenant`: the register for staff, one's own tenants for everybody else, and which one is in force.
+use crate::{
+    Failure, bootstrap,
+    context::{Context, tenant_key},
+    login,
+    names::{self, Kind},
+    session::read,
+    tables::{Column, Names, column, state},
+};
+use clap::Subcommand;
+use exarch_common_base::Slug;
+use serde_json::{Value, json};
+
+const TENANT: Kind = Kind {
+    word: "tenant",
+    plural: "tenants",
+    prefix: "ten",
+    names: &["/slug"],
+};
+
+/// Verbs.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// List the tenants of the federation, or those you belong to
+    List,
+    /// Show one tenant
+    Get {
+        /// Slug or id
+        #[arg(value_name = "TENANT")]
+        key: String,
+    },
+    /// Make a tenant, with its first administrator
+    Create {
+        /// Its name in commands; never used again
+        #[arg(value_name = "TENANT")]
+        slug: Slug,
+        /// Its name for people
+        #[arg(long)]
+        name: String,
+        /// Address of the first administrator
+        #[arg(long, value_name = "EMAIL", requires = "admin_name")]
+        admin_email: Option<String>,
+        /// How the first administrator is shown
+        #[arg(long, value_name = "NAME", requires = "admin_email")]
+        admin_name: Option<String>,
+    },
+    /// Put another of your tenants in force; the session for the one before ends
+    Switch {
+        /// Slug or id
+        #[arg(value_name = "TENANT")]
+        key: String,
+    },
+}
+
+const REGISTER: &[Column] = &[
+    column("TENANT", |r| r.text("/slug")),
+    column("NAME", |r| r.text("/name")),
+    state("STATE", |r| r.text("/state")),
+    column("SINCE", |r| r.age("/state_since")),
+    column("AGE", |r| r.age("/created_at")),
+    column("ID", |r| r.id("/id")),
+];
+
+const MINE: &[Column] = &[
+    column("TENANT", |r| r.text("/slug")),
+    column("NAME", |r| r.text("/name")),
+    state("IN FORCE", |r| r.text("/in_force")),
+    column("ID", |r| r.id("/id")),
+];
+
+/// Runs a verb.
+pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    match command {
+        Command::List => {
+            let global = cx.global().await?;
+            let (me, staff) = cx.me(&global).await?;
+            if staff {
+                return cx.out.list(
+                    "tenants",
+                    REGISTER,
+                    &global.list("/v1/tenants").await?,
+                    &Names::default(),
+                );
+            }
+            cx.out.list("tenants", MINE, &mine(&me), &Names::default())
+        }
+        Command::Get { key } => {
+            let key = tenant_key(&key)?;
+            let global = cx.global().await?;
+            let (me, staff) = cx.me(&global).await?;
+            if staff {
+                return cx.out.one(&global.get(&format!("/v1/tenants/{key}")).await?);
+            }
+            let mine = mine(&me);
+            let id = names::pick(&TENANT, &key, &mine)?;
+            mine.iter()
+                .filter(|tenant| tenant["id"] == id)
+                .try_for_each(|tenant| cx.out.one(tenant))
+        }
+        Command::Create {
+            slug,
+            name,
+            admin_email,
+            admin_name,
+        } => {
+            let mut body = json!({ "slug": slug, "name": name });
+            if let Some((email, shown)) = admin_email.zip(admin_name) {
+                body["admin"] = json!({ "email": email, "display_name": shown });
+            }
+            let answer = cx.global().await?.post("/v1/tenants", &body).await?;
+            bootstrap::person(cx, &answer, &answer["admin"])
+        }
+        Command::Switch { key } => switch(cx, &tenant_key(&key)?).await,
+    }
+}
+
+fn mine(me: &Value) -> Vec<Value> {
+    let mut tenants = me.get("tenants").and_then(Value::as_array).cloned().unwrap_or_default();
+    for tenant in &mut tenants {
+        tenant["in_force"] = json!(tenant.get("id") == me.pointer("/tenant/id"));
+    }
+    tenants
+}
+
+async fn switch(cx: &Context, key: &str) -> Result<(), Failure> {
+    let locked = cx.tokens.store().lock().await?;
+    let (global, session) = cx.tokens.fresh_under(&locked).await?;
+    let now = cx.ambient.now();
+    let api = cx.tokens.anonymous(&global)?.bearer(session.access.token);
+    let (pair, tenant) = login::begun(api.post("/v1/me/tenant", &json!({ "tenant": key })).await?)?;
+    let mut profile = locked.load()?;
+    profile.session = Some(pair.begin(session.user.clone(), tenant.clone(), now));
+    // The pair before it has ended: what replaces it is on disk before anything else can fail.
+    locked.save(&profile)?;
+    if tenant.is_none() {
+        let (global, session) = cx.tokens.fresh_under(&locked).await?;
+        let me = cx
+            .tokens
+            .anonymous(&global)?
+            .bearer(session.access.token)
+            .get("/v1/me")
+            .await?;
+        let in_force = me
+            .get("tenant")
+            .cloned()
+            .filter(|tenant| !tenant.is_null())
+            .map(read)
+            .transpose()?;
+        let mut profile = locked.load()?;
+        if let Some(session) = &mut profile.session {
+            session.tenant = in_force;
+        }
+        locked.save(&profile)?;
+    }
+    let tenant = locked.load()?.session.and_then(|session| session.tenant);
+    let slug = tenant.as_ref().map_or(key, |tenant| tenant.slug.as_str());
+    cx.out.remark(&format!("The tenant in force is {slug}."));
+    if cx.out.is_json() {
+        cx.out.one(&json!({ "tenant": tenant }))
+    } else {
+        Ok(())
+    }
+}
