@@ -31,6 +31,8 @@ pub(super) struct Story<'a> {
     pub(super) ada: ApiClient,
     pub(super) grace: ApiClient,
     started: BootTime,
+    /// When the step before ended.
+    last: BootTime,
     steps: u32,
 }
 
@@ -54,6 +56,7 @@ pub async fn tell(ambient: &Ambient, layout: &Layout) -> anyhow::Result<()> {
         ada,
         grace,
         started: ambient.boot(),
+        last: ambient.boot(),
         steps: 0,
     };
     story.people().await?;
@@ -78,9 +81,10 @@ impl Story<'_> {
     ) -> anyhow::Result<T> {
         self.steps += 1;
         let n = self.steps;
-        let start = self.ambient.boot();
         let (outcome, value) = seen.await.with_context(|| format!("step {n}, {sentence}"))?;
-        let took = self.ambient.boot().since(start).as_secs_f64();
+        let now = self.ambient.boot();
+        let took = now.since(self.last).as_secs_f64();
+        self.last = now;
         writeln!(stdout(), "{n:3}  {sentence}\n       {outcome} ({took:.1} s)")?;
         Ok(value)
     }

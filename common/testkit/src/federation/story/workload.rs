@@ -33,8 +33,8 @@ async fn state_on(region: &ApiClient, workload: &str, agent: &str) -> anyhow::Re
     let Some(on) = on else {
         return Ok(("unassigned".into(), None));
     };
-    let fence = on["fence"].as_str().map(str::parse).transpose()?;
-    Ok((on["state"].as_str().unwrap_or("unknown").to_owned(), fence))
+    let fence = on["reported"]["fence"].as_str().map(str::parse).transpose()?;
+    Ok((on["reported"]["state"].as_str().unwrap_or("unknown").to_owned(), fence))
 }
 
 impl Story<'_> {
