@@ -162,7 +162,9 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let starting = life.clone();
     // A signal must be heard while the start waits for the database.
     tokio::spawn(async move {
-        if let Err(error) = start::start(Ambient::system(), settings, &starting).await {
+        if let Err(error) = start::start(Ambient::system(), settings, &starting).await
+            && !starting.stop().is_cancelled()
+        {
             starting.fail(format!("the gateway did not start: {error:#}"));
         }
     });

@@ -261,3 +261,75 @@ impl OpenError {
         Some(error).filter(|error| error.is_unavailable())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake_global::{FakeGlobal, open};
+    use axum::{body::Bytes, http::Request};
+    use exarch_common_crypto::pki::{self, Ca};
+    use exarch_common_http::tunnel::{H2Client, dial};
+    use exarch_common_runtime::Notify;
+    use exarch_common_testkit::db::TestDb;
+    use http_body_util::Full;
+
+    /// The status of a request on a connection with these credentials, or nothing when there is no such connection.
+    async fn status(addr: &str, config: rustls::ClientConfig) -> Option<u16> {
+        let dialled = dial(addr, "localhost", Arc::new(config)).await.ok()?;
+        let client = H2Client::dialled(dialled).await.ok()?;
+        let request = Request::get("/agent/v1/nothing").body(Full::new(Bytes::new())).ok()?;
+        let answer = client.request(request, Duration::from_secs(5)).await.ok()?;
+        Some(answer.status().as_u16())
+    }
+
+    #[tokio::test]
+    async fn agents_are_heard_with_a_certificate_of_this_region_and_without_one_to_enrol_alone() {
+        let ambient = Ambient::system();
+        exarch_common_crypto::init().unwrap();
+        let global = FakeGlobal::new(&ambient);
+        let db = TestDb::regional().await;
+        global.enlist(&db, "localhost:1").await;
+        let dir = tempfile::tempdir().unwrap();
+        let app = open(&ambient, &db, dir.path()).await;
+        let listener = TlsListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let addr = format!("localhost:{}", listener.local_addr().unwrap().port());
+        let life = Lifecycle::new(Notify::from_env(&Default::default()));
+        serve_agents(&app, listener, &life).unwrap();
+
+        let ours = app.secrets.agent_ca();
+        let identity = |ca: &Ca| {
+            let key = SigningKey::generate(Algorithm::Es384).unwrap();
+            let csr = pki::request(&key).unwrap();
+            let uri = names::agent_uri(app.region.id, ambient.id());
+            let issued = ca.issue_client(&ambient, &csr, &uri, time::Duration::days(7)).unwrap();
+            Identity {
+                chain: vec![issued.der],
+                key: Zeroizing::new(key.pkcs8().to_vec()),
+            }
+        };
+        let roots = [ours.der().to_vec()];
+        let client = |identity: Option<&Identity>, alpn| tls::client_config(&roots, identity, &[alpn]).unwrap();
+        let (good, foreign) = (identity(ours), identity(&global.ca));
+        let pinned = tls::pinned_client_config(ours.pin(), &[names::ALPN_ENROL]).unwrap();
+        let another = tls::pinned_client_config(global.ca.pin(), &[names::ALPN_ENROL]).unwrap();
+        for (what, config, heard) in [
+            (
+                "a certificate of this region",
+                client(Some(&good), names::ALPN_AGENT),
+                true,
+            ),
+            ("no certificate", client(None, names::ALPN_AGENT), false),
+            (
+                "a certificate of another authority",
+                client(Some(&foreign), names::ALPN_AGENT),
+                false,
+            ),
+            ("enrolling, by the fingerprint", pinned, true),
+            ("another fingerprint", another, false),
+            ("a protocol that is not served", client(Some(&good), "http/1.1"), false),
+        ] {
+            assert_eq!(status(&addr, config).await.is_some(), heard, "{what}");
+        }
+        life.stop().cancel();
+    }
+}

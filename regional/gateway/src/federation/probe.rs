@@ -18,9 +18,12 @@ pub(super) async fn answer(app: &App, probe: Probe) -> ProbeAnswer {
     let database = database.ok();
     let index = app.directory.current();
     let version = index.as_ref().map(|index| index.version());
-    let instances = match &database {
-        Some(_) => app.instances.report(app).await.unwrap_or_default(),
-        None => Vec::new(),
+    let (instances, (agents, leases)) = match &database {
+        Some(_) => (
+            app.instances.report(app).await.unwrap_or_default(),
+            census(app).await.unwrap_or_default(),
+        ),
+        None => Default::default(),
     };
     let now = app.ambient.now();
     ProbeAnswer {
@@ -32,8 +35,8 @@ pub(super) async fn answer(app: &App, probe: Probe) -> ProbeAnswer {
         database: database.map(|(_, identity)| identity),
         passport: version.zip(app.directory.age()),
         certificate_days: Peer::read(&app.secrets.certificate()).map_or(0, |c| (c.not_after - now).whole_days()),
-        agents: BTreeMap::new(),
-        leases: 0,
+        agents,
+        leases,
         tunnel_age: app.federation.tunnel_age(app.ambient.boot()).unwrap_or_default(),
         entitlement_digest: index
             .as_ref()
@@ -58,4 +61,11 @@ async fn database(app: &App) -> Result<(u64, DatabaseIdentity), DbError> {
     let identity = store::database_identity(&mut tx).await?;
     tx.rollback().await?;
     Ok((latency.as_micros() as u64, identity))
+}
+
+async fn census(app: &App) -> Result<(BTreeMap<String, u64>, u64), DbError> {
+    let mut tx = SystemTx::begin(&app.sweep_pool, "census").await?;
+    let census = store::census(&mut tx).await?;
+    tx.rollback().await?;
+    Ok(census)
 }

@@ -3,6 +3,7 @@ use crate::app::Region;
 use exarch_common_base::{RegionId, Slug};
 use exarch_common_pg::{DbError, SystemTx};
 use exarch_common_wire::health::DatabaseIdentity;
+use std::collections::BTreeMap;
 use time::{Duration, OffsetDateTime};
 
 /// The region, once it has joined; a slug that cannot be read counts as not joined.
@@ -79,4 +80,16 @@ pub(super) async fn database_identity(tx: &mut SystemTx) -> Result<DatabaseIdent
         wal: row.wal.cast_unsigned(),
         epoch: row.epoch.cast_unsigned(),
     })
+}
+
+/// Agents by state, and leases that are active, over all tenants: numbers alone. By `exarch_sweep`.
+pub(super) async fn census(tx: &mut SystemTx) -> Result<(BTreeMap<String, u64>, u64), DbError> {
+    let agents = sqlx::query!(r#"SELECT state, count(*) AS "many!" FROM gw.agent GROUP BY state"#)
+        .fetch_all(tx.conn())
+        .await?;
+    let leases = sqlx::query_scalar!(r#"SELECT count(*) AS "many!" FROM gw.lease WHERE state = 'active'"#)
+        .fetch_one(tx.conn())
+        .await?;
+    let agents = agents.into_iter().map(|row| (row.state, row.many.cast_unsigned()));
+    Ok((agents.collect(), leases.cast_unsigned()))
 }

@@ -31,7 +31,7 @@ struct Fixture {
     listening: Listening,
     app: App,
     http: Caller,
-    _db: TestDb,
+    db: TestDb,
     _dir: TempDir,
     _life: Lifecycle,
     stop: CancellationToken,
@@ -57,7 +57,7 @@ async fn fixture_at(ambient: Ambient) -> Fixture {
         listening,
         http: Caller::new(&app),
         app,
-        _db: db,
+        db,
         _dir: dir,
         stop: life.stop(),
         _life: life,
@@ -333,6 +333,16 @@ async fn an_answer_that_the_global_did_not_sign_is_not_believed() {
 async fn a_probe_is_answered_with_what_the_region_knows_of_itself() {
     let f = fixture().await;
     f.applied(f.global().version()).await;
+    let fill = "SET session_replication_role = replica;
+        INSERT INTO gw.agent (tenant_id, cluster_id, id, name, state, public_key, csr, enrolled_at, enrolled_from)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), 'a' || n, state, '', '', now(), '::1'
+          FROM (VALUES (1, 'active'), (2, 'active'), (3, 'pending')) AS a (n, state);
+        INSERT INTO gw.lease (tenant_id, cluster_id, id, resource_id, agent_id, incarnation, actions, epoch, generation, seq,
+                              ttl_ms, state, granted_at, expires_at, ended_at)
+        SELECT gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), gen_random_uuid(),
+               decode(repeat('00', 16), 'hex'), '{}', 1, n, 1, 30000, state, now(), now(), ended
+          FROM (VALUES (1, 'active', NULL::timestamptz), (2, 'released', now())) AS l (n, state, ended)";
+    sqlx::raw_sql(fill).execute(&mut f.db.superuser().await).await.unwrap();
     eventually("the heartbeat", || async {
         !f.app.instances.report(&f.app).await.unwrap().is_empty()
     })
@@ -358,6 +368,8 @@ async fn a_probe_is_answered_with_what_the_region_knows_of_itself() {
     );
     assert!((database.timeline, database.epoch) == (1, 1) && database.wal > 0);
     assert_eq!(answer.certificate_days, 29);
+    let agents = [("active".to_owned(), 2), ("pending".to_owned(), 1)];
+    assert_eq!((answer.agents, answer.leases), (agents.into(), 1));
     let off = answer.clock_ms - (Ambient::system().now().unix_timestamp_nanos() / 1_000_000) as i64;
     assert!(off.abs() < 10_000, "{off}");
     assert_eq!(answer.instances.len(), 1);

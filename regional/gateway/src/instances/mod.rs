@@ -1,6 +1,8 @@
 //! The replicas of this region's gateway. They meet in the database and nowhere else: each has a row that it keeps warm,
 //! and each looks every quarter second at what the others applied.
 mod store;
+#[cfg(test)]
+mod tests;
 
 use crate::app::App;
 use exarch_common_base::{Ambient, BootTime, InstanceId};
