@@ -1,12 +1,5 @@
 //! The three tables of routes, and the one place where rooms enter them.
-<<<<<<< Updated upstream
 use crate::{app::App, audit, clusters, continuity, gate::Face, hosts, resources, sessions};
-=======
-use crate::{
-    agents as agents_room, app::App, audit, clusters, continuity, gate::Face, hosts, leases, resources, sessions,
-    workloads,
-};
->>>>>>> Stashed changes
 use axum::{Router, http::header, routing::get};
 use exarch_common_http::{
     Api, Gate, Problem, RouteKind,
