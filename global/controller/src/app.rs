@@ -1,7 +1,7 @@
 //! What every room is handed: one value, cheap to clone.
 use crate::{
     audit::{self, Refusals},
-    federation::Federation,
+    federation::{self, Federation},
     gate::Rates,
     keys::{Keys, Rotation},
     sessions::Swept,
@@ -86,6 +86,6 @@ impl App {
             stop.clone(),
         ));
         life.track(run_reconciler(Swept(app), Nudge::new(), ambient, stop));
-        // the rooms of the federation add theirs below
+        federation::background(self, life);
     }
 }

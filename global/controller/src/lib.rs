@@ -6,6 +6,7 @@ pub mod app;
 pub mod audit;
 pub mod command;
 pub mod entitlements;
+pub mod exchange;
 pub mod federation;
 pub mod gate;
 pub mod health;
@@ -23,6 +24,9 @@ pub mod sign_in;
 pub mod tenants;
 pub mod users;
 pub mod web;
+
+#[cfg(test)]
+mod tests;
 
 pub use app::App;
 

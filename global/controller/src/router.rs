@@ -1,5 +1,8 @@
 //! The table of routes of the public listener, and the one place where rooms enter it.
-use crate::{app::App, audit, entitlements, gate, keys, me, memberships, sessions, sign_in, tenants, users, web};
+use crate::{
+    app::App, audit, entitlements, exchange, gate, health, keys, me, memberships, regions, sessions, sign_in, tenants,
+    users, web,
+};
 use axum::Router;
 use exarch_common_http::{
     Api, Gate, Problem, RouteEntry, RouteKind,
@@ -20,7 +23,9 @@ pub fn api(gate: impl Gate) -> Api<App> {
         .room(audit::routes)
         .room(keys::routes)
         .room(web::routes)
-    // the rooms of the federation add theirs here
+        .room(regions::routes)
+        .room(health::routes)
+        .room(exchange::routes)
 }
 
 /// The public listener's router with its layers, and the table of what it serves.

@@ -2,6 +2,7 @@
 use crate::{
     App,
     command::{Secrets, pools},
+    federation,
     keys::{Keys, KeysError},
     router,
     settings::Settings,
@@ -50,6 +51,8 @@ pub async fn run(ambient: Ambient, settings: Settings) -> anyhow::Result<()> {
             let listener = settings.public.listen;
             let app = App::new(ambient, settings, pools, secrets.sealer, keys, secrets.hasher);
             app.background(&starting);
+            let regions = federation::bind(&app).await.context("settings.federation.listen")?;
+            starting.spawn("federation", federation::serve(app.clone(), regions, starting.stop()));
             let (router, _) = router::public(app);
             listen(&starting, "public", listener, router).await?;
             starting.set_ready();

@@ -346,6 +346,12 @@ impl Validate for Probe {
     fn validate(&self, check: &mut Check) {
         check.duration("period", self.period, between(1, 10 * MINUTE));
         check.duration("timeout", self.timeout, Duration::from_millis(100)..=seconds(30));
+        if crate::health::cron(self.period).is_none() {
+            check.refuse("period", "must divide a minute or an hour evenly, as 10s, 30s or 5m");
+        }
+        if self.timeout * 2 >= self.period {
+            check.refuse("timeout", "must be less than half of probe.period");
+        }
     }
 }
 

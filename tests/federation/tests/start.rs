@@ -12,7 +12,11 @@ use std::{
 fn binary(name: &str) -> PathBuf {
     let exe = std::env::current_exe().unwrap();
     let path = exe.ancestors().nth(2).unwrap().join(name);
-    assert!(path.is_file(), "{} is missing; build first: cargo build --workspace --bins", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing; build first: cargo build --workspace --bins",
+        path.display()
+    );
     path
 }
 
@@ -22,7 +26,9 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let world = Self { dir: tempfile::tempdir().unwrap() };
+        let world = Self {
+            dir: tempfile::tempdir().unwrap(),
+        };
         for (name, text) in [
             ("app", "postgres://exarch_app:x@127.0.0.1:1/exarch"),
             ("sweep", "postgres://exarch_sweep:x@127.0.0.1:1/exarch"),
@@ -57,7 +63,12 @@ impl World {
 }
 
 fn global(command: &[&str], settings: &Path) -> Output {
-    Command::new(binary("exarch-global")).args(command).arg("--config").arg(settings).output().unwrap()
+    Command::new(binary("exarch-global"))
+        .args(command)
+        .arg("--config")
+        .arg(settings)
+        .output()
+        .unwrap()
 }
 
 /// Refused, in one line that holds all of `words`.
@@ -81,14 +92,20 @@ fn good_settings_pass_the_check() {
 #[test]
 fn an_unknown_key_is_named() {
     let world = World::new();
-    let output = global(&["serve"], &world.settings("127.0.0.1:0", "[probe]\nperiode = \"30s\"\n"));
+    let output = global(
+        &["serve"],
+        &world.settings("127.0.0.1:0", "[probe]\nperiode = \"30s\"\n"),
+    );
     refused(&output, &["periode"]);
 }
 
 #[test]
 fn a_number_out_of_range_is_named_with_its_range() {
     let world = World::new();
-    let output = global(&["serve"], &world.settings("127.0.0.1:0", "[tokens]\naccess = \"2h\"\n"));
+    let output = global(
+        &["serve"],
+        &world.settings("127.0.0.1:0", "[tokens]\naccess = \"2h\"\n"),
+    );
     refused(&output, &["tokens.access"]);
 }
 
@@ -134,5 +151,8 @@ fn a_port_in_use_is_named() {
 
 #[test]
 fn a_missing_settings_file_is_named() {
-    refused(&global(&["serve"], Path::new("/nonexistent/settings.toml")), &["/nonexistent/settings.toml"]);
+    refused(
+        &global(&["serve"], Path::new("/nonexistent/settings.toml")),
+        &["/nonexistent/settings.toml"],
+    );
 }

@@ -1,47 +1,55 @@
-//! Passports: what each region must know from the centre, signed, versioned and delivered.
-use crate::App;
-use exarch_common_crypto::sign::KeyError;
-use exarch_common_http::Problem;
-use exarch_common_pg::{DbError, SystemTx, TenantTx};
+//! Passports: what each region must know from the centre to govern alone, signed, versioned and delivered.
+//!
+//! Whoever changes something that a region must know calls [`touch_tenant`] or [`touch_common`] last in the same
+//! transaction: the sections concerned are built anew, the region's version rises under its row's lock, and the signed
+//! manifest is stored with them. So there is never a version with two contents, and never a change without its version.
+//! After the commit [`nudge`] wakes the pushes; what a push misses, the next one or the region's own poll repairs.
+mod acknowledge;
+mod deliver;
+mod expire;
+mod poll;
+mod push;
+mod routes;
+mod sections;
+mod store;
+#[cfg(test)]
+mod tests;
+mod touch;
 
-/// Why a passport could not be made; the change that asked for it must fail with it.
-#[derive(Debug, thiserror::Error)]
-pub enum TouchError {
-    /// The database.
-    #[error(transparent)]
-    Db(#[from] DbError),
-    /// The authority's key does not sign.
-    #[error("the passport cannot be signed")]
-    Sign(#[from] KeyError),
-}
+pub use expire::EndByTime;
+pub use push::Pushes;
+pub use routes::peer_routes;
+pub use store::Standing;
+pub use touch::{TouchError, found, touch_common, touch_tenant};
 
-impl From<TouchError> for Problem {
-    fn from(error: TouchError) -> Self {
-        match error {
-            TouchError::Db(e) => e.into(),
-            TouchError::Sign(_) => Problem::internal(&error),
-        }
-    }
-}
-
-/// Brings the section of the transaction's tenant up to date in every region concerned. Call it last, in the transaction of
-/// the change.
-///
-/// # Errors
-/// [`TouchError`]; the caller must not commit then.
-pub async fn touch_tenant(_app: &App, _tx: &mut TenantTx) -> Result<(), TouchError> {
-    Ok(())
-}
-
-/// Brings the common sections up to date in every region. Call it last, in the transaction of the change.
-///
-/// # Errors
-/// [`TouchError`]; the caller must not commit then.
-pub async fn touch_common(_app: &App, _tx: &mut SystemTx) -> Result<(), TouchError> {
-    Ok(())
-}
+use crate::app::App;
+use exarch_common_base::{RegionId, TenantId};
+use exarch_common_pg::DbError;
+use exarch_common_wire::user_token::Version;
+use sqlx::PgConnection;
 
 /// Wakes the pushes: call it after the commit.
 pub fn nudge(app: &App) {
     app.federation.pushes.now();
+}
+
+/// The version of a tenant's section in a region, for the tokens that name it; none where the region does not know the
+/// tenant.
+///
+/// # Errors
+/// The database.
+pub async fn section_version(
+    conn: &mut PgConnection,
+    region: RegionId,
+    tenant: TenantId,
+) -> Result<Option<Version>, DbError> {
+    store::section_version(conn, region, &exarch_common_wire::passport::tenant_section(tenant)).await
+}
+
+/// How far regions have come with their passports.
+///
+/// # Errors
+/// The database.
+pub async fn standings(conn: &mut PgConnection, regions: &[RegionId]) -> Result<Vec<Standing>, DbError> {
+    store::standings(conn, regions).await
 }

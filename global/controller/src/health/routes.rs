@@ -1,0 +1,11 @@
+//! The room's table of contents.
+use super::probes;
+use crate::{app::App, gate::needs};
+use exarch_common_authz::perm;
+use exarch_common_http::Api;
+use utoipa_axum::routes;
+
+/// Adds the room's routes.
+pub fn routes(api: Api<App>) -> Api<App> {
+    api.route(needs::<perm::region::Read>(), routes!(probes::handler))
+}
