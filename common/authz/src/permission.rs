@@ -44,7 +44,7 @@ pub enum Access {
     Write,
 }
 
-/// The name of one thing one may do, such as `lease.revoke`. Outside this process it is always the name; the number is
+/// The name of one thing one may do, such as `agent.revoke`. Outside this process it is always the name; the number is
 /// this build's own and is never stored or sent.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Permission(u8);
@@ -127,9 +127,6 @@ permissions! {
     audit in Tenant {
         list List Read "List the tenant's audit log.";
     }
-    continuity in Region {
-        read Read Read "Show what keeps working in the region without the centre, and until when.";
-    }
     cluster in Cluster {
         list List Read "List clusters.";
         read Read Read "Show a cluster.";
@@ -159,9 +156,6 @@ permissions! {
     lease in Cluster {
         list List Read "List leases.";
         read Read Read "Show a lease.";
-        request Request Write "Ask that an agent be given a lease.";
-        release Release Write "Ask the holder of a lease to give it back.";
-        revoke Revoke Write "Take a lease from its holder by force.";
     }
     workload in Cluster {
         list List Read "List the workloads of a cluster.";
@@ -328,8 +322,8 @@ mod tests {
             "",
             "lease",
             "lease.",
-            "lease.revoke ",
-            "Lease.revoke",
+            "agent.revoke ",
+            "Agent.revoke",
             "lease.*",
             "*",
             "lease.promote",
@@ -342,6 +336,6 @@ mod tests {
     fn a_marker_stands_for_its_name() {
         assert_eq!(perm::cluster::Create::PERMISSION.name(), "cluster.create");
         assert_eq!(perm::federation_audit::Read::PERMISSION.name(), "federation_audit.read");
-        assert_eq!(perm::continuity::Read::PERMISSION.scope(), Scope::Region);
+        assert_eq!(perm::lease::List::PERMISSION.scope(), Scope::Cluster);
     }
 }

@@ -25,7 +25,7 @@ pub enum Role {
     ClusterAdmin,
     /// Runs the workloads, tasks and leases of one cluster.
     ClusterOperator,
-    /// A local account of one region: its clusters, hosts, agents and leases as metadata, and its continuity.
+    /// A local account of one region: its clusters, hosts, agents and leases as metadata.
     RegionalOperator,
 }
 
@@ -44,8 +44,7 @@ const FLEET_READ: PermissionSet = PermissionSet::named(&[
     "lease.read",
 ]);
 
-const FLEET_OPERATE: PermissionSet =
-    PermissionSet::named(&["workload.start", "workload.stop", "lease.request", "lease.release"]);
+const FLEET_OPERATE: PermissionSet = PermissionSet::named(&["workload.start", "workload.stop"]);
 
 /// What managing means inside a cluster that exists. Bootstrap tokens are listed by those who may create them.
 const CLUSTER_MANAGE: PermissionSet = PermissionSet::named(&[
@@ -57,7 +56,6 @@ const CLUSTER_MANAGE: PermissionSet = PermissionSet::named(&[
     "bootstrap_token.revoke",
     "resource.create",
     "workload.create",
-    "lease.revoke",
 ]);
 
 const CLUSTER_ADMIN: PermissionSet = FLEET_READ.union(FLEET_OPERATE).union(CLUSTER_MANAGE);
@@ -144,7 +142,6 @@ impl Role {
             Self::RegionalOperator => {
                 const {
                     PermissionSet::named(&[
-                        "continuity.read",
                         "cluster.list",
                         "cluster.read",
                         "host.list",
@@ -155,7 +152,6 @@ impl Role {
                         "agent.revoke",
                         "lease.list",
                         "lease.read",
-                        "lease.revoke",
                     ])
                 }
             }

@@ -39,10 +39,10 @@ fn status<A: Action>(caller: &Caller, target: Target) -> u16 {
 fn the_permit_says_who_may_do_what_on_which_target() {
     let admin = tenant_role(Role::TenantAdmin, TenantState::Active);
     let target = Target::Cluster(tenant(1), cluster(2));
-    let permit = check::<perm::lease::Revoke>(&admin, target).expect("a tenant-admin may revoke leases");
+    let permit = check::<perm::agent::Revoke>(&admin, target).expect("a tenant-admin may revoke agents");
     assert_eq!(permit.caller().principal(), user());
     assert_eq!(permit.on(), target);
-    assert_eq!(permit.permission().name(), "lease.revoke");
+    assert_eq!(permit.permission().name(), "agent.revoke");
     assert_eq!(permit.clusters(), Clusters::Only(vec![cluster(2)]));
 }
 
@@ -55,11 +55,11 @@ fn a_cluster_role_lists_its_clusters_and_makes_none() {
     assert_eq!(status::<perm::cluster::Create>(&admin, Target::Tenant(tenant(1))), 403);
     assert_eq!(status::<perm::membership::List>(&admin, Target::Tenant(tenant(1))), 403);
     assert_eq!(
-        status::<perm::lease::Revoke>(&admin, Target::Cluster(tenant(1), cluster(2))),
+        status::<perm::agent::Revoke>(&admin, Target::Cluster(tenant(1), cluster(2))),
         200
     );
     assert_eq!(
-        status::<perm::lease::Revoke>(&admin, Target::Cluster(tenant(1), cluster(4))),
+        status::<perm::agent::Revoke>(&admin, Target::Cluster(tenant(1), cluster(4))),
         404
     );
 }
@@ -84,7 +84,7 @@ fn a_list_covers_only_the_clusters_in_which_its_permission_is_held() {
 fn seeing_without_doing_is_403_and_not_seeing_is_404() {
     let reader = tenant_role(Role::ReadOnly, TenantState::Active);
     assert_eq!(
-        status::<perm::lease::Revoke>(&reader, Target::Cluster(tenant(1), cluster(2))),
+        status::<perm::agent::Revoke>(&reader, Target::Cluster(tenant(1), cluster(2))),
         403
     );
     assert_eq!(
@@ -110,11 +110,10 @@ fn a_local_operator_runs_the_region_and_sees_no_tenant_from_inside() {
     let operator = Caller::of(Principal::Operator(Uuid::from_u128(5).into()))
         .bindings([Binding::new(Role::RegionalOperator, On::Region)])
         .build(datetime!(2026-01-01 12:00 UTC));
-    assert_eq!(status::<perm::continuity::Read>(&operator, Target::Region), 200);
-    assert_eq!(status::<perm::lease::Revoke>(&operator, Target::Region), 200);
+    assert_eq!(status::<perm::agent::Revoke>(&operator, Target::Region), 200);
     assert_eq!(status::<perm::workload::List>(&operator, Target::Region), 403);
     assert_eq!(
-        status::<perm::lease::Revoke>(&operator, Target::Cluster(tenant(1), cluster(1))),
+        status::<perm::agent::Revoke>(&operator, Target::Cluster(tenant(1), cluster(1))),
         404
     );
 }
@@ -124,9 +123,9 @@ fn billing_stops_writes_with_402_and_only_for_those_who_hold_them() {
     let target = Target::Cluster(tenant(1), cluster(2));
     let admin = tenant_role(Role::TenantAdmin, TenantState::SuspendedBilling);
     assert_eq!(status::<perm::lease::Read>(&admin, target), 200);
-    assert_eq!(status::<perm::lease::Revoke>(&admin, target), 402);
+    assert_eq!(status::<perm::agent::Revoke>(&admin, target), 402);
     let reader = tenant_role(Role::ReadOnly, TenantState::SuspendedBilling);
-    assert_eq!(status::<perm::lease::Revoke>(&reader, target), 403);
+    assert_eq!(status::<perm::agent::Revoke>(&reader, target), 403);
 }
 
 #[test]
@@ -144,7 +143,7 @@ fn in_an_incident_only_administrators_and_auditors_read() {
             "{role}"
         );
         assert_eq!(
-            status::<perm::lease::Revoke>(&caller, Target::Cluster(tenant(1), cluster(2))),
+            status::<perm::agent::Revoke>(&caller, Target::Cluster(tenant(1), cluster(2))),
             403,
             "{role}"
         );
@@ -153,34 +152,34 @@ fn in_an_incident_only_administrators_and_auditors_read() {
 
 #[test]
 fn nobody_is_asked_to_sign_in() {
-    let refusal = Refusal::unknown(perm::lease::Revoke::PERMISSION, Target::Clusters(tenant(1)));
+    let refusal = Refusal::unknown(perm::agent::Revoke::PERMISSION, Target::Clusters(tenant(1)));
     assert_eq!(refusal.status(), 401);
     assert_eq!(refusal.to_string(), "Sign in first.");
     assert!(
         refusal
             .why()
             .to_string()
-            .starts_with("an unknown caller may not lease.revoke (cluster scope) on ")
+            .starts_with("an unknown caller may not agent.revoke (cluster scope) on ")
     );
 }
 
 #[test]
 fn why_names_the_permission_its_scope_and_the_missing_grant() {
     let reader = tenant_role(Role::ReadOnly, TenantState::Active);
-    let refusal = check::<perm::lease::Revoke>(&reader, Target::Cluster(tenant(1), cluster(2))).unwrap_err();
+    let refusal = check::<perm::agent::Revoke>(&reader, Target::Cluster(tenant(1), cluster(2))).unwrap_err();
     assert_eq!(
         refusal.why().to_string(),
-        "user usr_00000000000000000000000000000009 may not lease.revoke (cluster scope) on \
+        "user usr_00000000000000000000000000000009 may not agent.revoke (cluster scope) on \
          clu_00000000000000000000000000000002 of ten_00000000000000000000000000000001: no binding that covers it holds the \
          permission; missing is one of tenant-admin, cluster-admin"
     );
-    assert_eq!(refusal.to_string(), "You need the permission lease.revoke for this.");
+    assert_eq!(refusal.to_string(), "You need the permission agent.revoke for this.");
 }
 
 #[test]
 fn a_404_tells_nothing_of_what_it_hides() {
     let reader = tenant_role(Role::ReadOnly, TenantState::Active);
-    let foreign = check::<perm::lease::Revoke>(&reader, Target::Cluster(tenant(2), cluster(2))).unwrap_err();
+    let foreign = check::<perm::agent::Revoke>(&reader, Target::Cluster(tenant(2), cluster(2))).unwrap_err();
     assert_eq!(foreign.to_string(), "There is no such thing here.");
 }
 
@@ -346,9 +345,9 @@ proptest! {
     fn every_refusal_has_a_status_of_the_written_policy(
         who in someone(), held in some_holdings(), target in some_target(),
     ) {
-        if let Err(refusal) = check::<perm::lease::Revoke>(&who.holding(&held), target) {
+        if let Err(refusal) = check::<perm::agent::Revoke>(&who.holding(&held), target) {
             prop_assert!([402, 403, 404].contains(&refusal.status()));
-            prop_assert!(refusal.why().to_string().contains("may not lease.revoke"));
+            prop_assert!(refusal.why().to_string().contains("may not agent.revoke"));
         }
     }
 }

@@ -33,7 +33,7 @@ export function Latency({ ms, state }: { ms?: number | null; state: string }) {
   const known = state === 'unreachable';
   return (
     <span className={known ? 'text-mute' : undefined} title={known ? 'Last known; the region does not answer now.' : undefined}>
-      {ms.toLocaleString('en')} ms{known && <span className="sr-only"> (last known)</span>}
+      {ms.toLocaleString('en', { maximumFractionDigits: ms < 10 ? 1 : 0 })} ms{known && <span className="sr-only"> (last known)</span>}
     </span>
   );
 }

@@ -33,11 +33,10 @@ const FETCH: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(30);
 
 /// What stops once the passport is stale: enrolment, and what is taken from others by force.
-const STOPS_WHEN_STALE: [Permission; 4] = [
+const STOPS_WHEN_STALE: [Permission; 3] = [
     perm::bootstrap_token::Create::PERMISSION,
     perm::agent::Approve::PERMISSION,
     perm::agent::Revoke::PERMISSION,
-    perm::lease::Revoke::PERMISSION,
 ];
 
 /// The room's routes.
