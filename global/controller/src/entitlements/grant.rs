@@ -1,10 +1,11 @@
 //! `POST /v1/tenants/{id}/entitlements`.
-use super::{Entitlement, Limits, store};
+use super::{Entitlement, Limits, RegionName, store};
 use crate::{
     app::App,
     audit,
     gate::{Who, needs},
     passports,
+    regions::{self, LifeCycle},
     tenants::TenantKey,
 };
 use axum::{extract::State, http::StatusCode};
@@ -78,10 +79,15 @@ async fn handler(
         return Err(Problem::conflict("tenant-deleting").detail("A tenant that is being deleted is given nothing new."));
     }
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant.id)).await?;
-    let region = store::region(&mut tx, &input.region).await?;
+    let region = regions::by_slug(tx.conn(), &input.region).await?;
+    let region = region.filter(|region| region.lifecycle != LifeCycle::Removed);
+    let region = region.ok_or_else(|| refused("/region", "names no region"))?;
     let entitlement = Entitlement {
         id: app.ambient.id(),
-        region: region.ok_or_else(|| refused("/region", "names no region"))?,
+        region: RegionName {
+            id: region.id,
+            slug: region.slug,
+        },
         from,
         until: input.until,
         limits: input.limits,

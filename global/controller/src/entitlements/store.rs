@@ -1,22 +1,8 @@
 use super::{Entitlement, Limits, RegionName};
-use exarch_common_base::{EntitlementId, Slug};
+use exarch_common_base::EntitlementId;
 use exarch_common_pg::{DbError, TenantTx};
 use time::OffsetDateTime;
 use uuid::Uuid;
-
-/// The region of a slug, unless it is gone for good.
-pub async fn region(tx: &mut TenantTx, slug: &Slug) -> Result<Option<RegionName>, DbError> {
-    let id = sqlx::query_scalar!(
-        "SELECT id FROM gc.region WHERE slug = $1 AND lifecycle <> 'removed'",
-        slug.as_str()
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(id.map(|id| RegionName {
-        id: id.into(),
-        slug: slug.clone(),
-    }))
-}
 
 pub async fn insert(tx: &mut TenantTx, entitlement: &Entitlement, created_by: &str) -> Result<(), DbError> {
     let tenant = tx.tenant().uuid();
