@@ -151,6 +151,9 @@ CREATE TABLE gw.lease (
 -- One holder at a time.
 CREATE UNIQUE INDEX lease_current_key ON gw.lease (tenant_id, resource_id) WHERE state IN ('active', 'revoking');
 SELECT gw.protect('gw.lease', 'select', 'insert', 'update');
+-- Whose a lease is and its fence never change.
+REVOKE UPDATE ON gw.lease FROM exarch_app;
+GRANT UPDATE (actions, seq, state, expires_at, ended_at) ON gw.lease TO exarch_app;
 -- What a gateway observes each second.
 GRANT SELECT (tenant_id, cluster_id, id, resource_id, epoch, generation, seq, ttl_ms, state) ON gw.lease TO exarch_sweep;
 CREATE POLICY lease_sweep ON gw.lease FOR SELECT TO exarch_sweep USING (true);

@@ -63,6 +63,26 @@ pub enum Action {
     Delete,
 }
 
+impl Action {
+    const ALL: [Self; 5] = [Self::Start, Self::Promote, Self::Attach, Self::Detach, Self::Delete];
+
+    /// The word on the wire and in the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Promote => "promote",
+            Self::Attach => "attach",
+            Self::Detach => "detach",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The action of a word; none for any other.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == word)
+    }
+}
+
 /// The claims of a grant. It holds no expiry: a guard judges the fence, the holder's deadline kills.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grant {

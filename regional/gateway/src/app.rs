@@ -1,9 +1,11 @@
 //! What every room is handed: one value, cheap to clone.
 use crate::{
+    agents::Agents,
     audit::Refusals,
     directory::{self, Directory},
     federation::{self, Federation},
     instances::{self, Instances},
+    leases::Leases,
     secrets::{Secrets, SecretsError},
     sessions::Verified,
     settings::Settings,
@@ -18,6 +20,8 @@ use std::{ops::Deref, sync::Arc};
 /// Channels of the database on which replicas wake each other. A lost notification is repaired by polling.
 pub const CHANNELS: &[&str] = &[
     "gw_passport",
+    "gw_agent",
+    "gw_lease",
     // rooms add theirs below
 ];
 
@@ -68,6 +72,10 @@ pub struct Parts {
     pub verified: Verified,
     /// Refusals on their way into the audit.
     pub refusals: Refusals,
+    /// What is known of agents.
+    pub agents: Agents,
+    /// What was seen of leases.
+    pub leases: Leases,
     // rooms add theirs below
 }
 
@@ -154,6 +162,8 @@ impl App {
             agent_connections: Connections::new(),
             verified: Verified::default(),
             refusals: Refusals::default(),
+            agents: Agents::default(),
+            leases: Leases::default(),
             wakeups: Wakeups::listen(&pools.listen, CHANNELS),
             app_pool: pools.app,
             sweep_pool: pools.sweep,
@@ -168,6 +178,8 @@ impl App {
     pub fn background(&self, life: &Lifecycle) {
         federation::background(self, life);
         instances::background(self, life);
+        Agents::background(self, life);
+        Leases::background(self, life);
         let (app, stop) = (self.clone(), life.stop());
         life.spawn("audit-refusals", async move {
             Refusals::keep(app, stop).await;

@@ -4,6 +4,7 @@
 //! On the listener for people, routes are [`RouteKind::Public`], [`RouteKind::SelfOnly`] or [`RouteKind::Needs`]; on the one
 //! for agents, [`RouteKind::Agent`]. A route on a listener where its kind has no meaning is never served.
 use crate::{
+    agents,
     app::App,
     audit::{Origin, Refusals},
     sessions,
@@ -54,7 +55,11 @@ impl exarch_common_http::Gate for Gate {
                 parts.extensions.insert(caller);
                 Ok(())
             }
-            (Face::Agents, RouteKind::Agent) => Err(unauthenticated()),
+            (Face::Agents, RouteKind::Agent) => {
+                let agent = agents::sessions::authenticate(&self.app, parts).await?;
+                parts.extensions.insert(agent);
+                Ok(())
+            }
             _ => {
                 tracing::error!(?kind, face = ?self.face, "a route is served where its kind has no meaning");
                 Err(unauthenticated())

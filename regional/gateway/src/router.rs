@@ -1,5 +1,7 @@
 //! The three tables of routes, and the one place where rooms enter them.
-use crate::{app::App, audit, clusters, continuity, gate::Face, hosts, resources, sessions};
+use crate::{
+    agents as agents_room, app::App, audit, clusters, continuity, gate::Face, hosts, leases, resources, sessions,
+};
 use axum::{Router, http::header, routing::get};
 use exarch_common_http::{
     Api, Gate, Problem, RouteKind,
@@ -16,17 +18,21 @@ pub fn public(gate: impl Gate) -> Api<App> {
         .room(clusters::routes)
         .room(hosts::routes)
         .room(resources::routes)
+        .room(agents_room::routes)
+        .room(leases::routes)
         .room(audit::routes)
 }
 
 /// What agents with a certificate may call.
 pub fn agents(gate: impl Gate) -> Api<App> {
     Api::new(doc(), gate)
+        .room(agents_room::agent_routes)
+        .room(leases::agent_routes)
 }
 
 /// What agents without a certificate may call.
 pub fn enrol(gate: impl Gate) -> Api<App> {
-    Api::new(doc(), gate)
+    Api::new(doc(), gate).room(agents_room::enrol_routes)
 }
 
 /// The description of all three.

@@ -22,8 +22,10 @@ use exarch_common_authz::{Binding, Caller, On, Principal, Role, TenantState, pol
 use exarch_common_base::{Ambient, ClusterId, HostId, Id, ManualClock, ResourceId, TenantId};
 use exarch_common_crypto::seal::Sealer;
 use exarch_common_http::{Gate, Problem, RouteKind, layers};
-use exarch_common_pg::{Login, SystemTx};
-use exarch_common_testkit::db::TestDb;
+use exarch_common_pg::{
+    AppPool, Login, Migrations, OwnerPool, PoolSettings, RenewPool, Schema, SweepPool, SystemTx, embedded::Cluster,
+};
+use exarch_common_testkit::db::{TestDb, throwaway_cluster};
 use exarch_common_wire::{
     federation::{AuthorityKey, HandedSecret, Joined},
     passport::{Authority, Contents, Entitlement, Keys, Revocations, Tenant},
@@ -49,14 +51,25 @@ pub(crate) struct World {
     public: Router,
     agents: Router,
     tenants: Mutex<BTreeMap<TenantId, (Version, Tenant)>>,
+    replicas: Mutex<Vec<App>>,
 }
 
 impl World {
     /// Two tenants may be made in it; it knows none yet.
     pub(crate) async fn new() -> Self {
-        let db = TestDb::regional().await;
         let (ambient, clock) = Ambient::manual(datetime!(2026-01-01 12:00 UTC), 1);
-        let app = app(&db, &ambient).await;
+        Self::with(ambient, clock).await
+    }
+
+    /// The same on the clocks of this machine.
+    pub(crate) async fn in_real_time() -> Self {
+        let unused = ManualClock::new(datetime!(2026-01-01 12:00 UTC));
+        Self::with(Ambient::system(), unused).await
+    }
+
+    async fn with(ambient: Ambient, clock: ManualClock) -> Self {
+        let db = TestDb::regional().await;
+        let app = join(&patient(&db), &ambient).await;
         let gate = TestGate {
             app: app.clone(),
             people: Arc::default(),
@@ -70,6 +83,7 @@ impl World {
             public: serve(router::public(gate.clone()).split().0),
             agents: serve(router::agents(gate.clone()).split().0),
             tenants: Mutex::default(),
+            replicas: Mutex::default(),
             app,
             db,
             clock,
@@ -91,14 +105,24 @@ impl World {
                 until: None,
                 clusters: limits.clusters,
                 hosts: limits.hosts,
-                leases: None,
+                leases: limits.leases,
             },
             users: Vec::new(),
             memberships: Vec::new(),
         };
-        let version = Version::default();
-        let mut tenants = self.tenants.lock().unwrap();
-        tenants.insert(id, (version, tenant));
+        self.tenants.lock().unwrap().insert(id, (Version::default(), tenant));
+        self.publish();
+        id
+    }
+
+    /// The next passport says something else of a tenant.
+    pub(crate) fn alter(&self, tenant: TenantId, change: impl FnOnce(&mut Tenant)) {
+        change(&mut self.tenants.lock().unwrap().get_mut(&tenant).unwrap().1);
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let tenants = self.tenants.lock().unwrap();
         let contents = Contents {
             keys: Keys::default(),
             authority: Authority {
@@ -108,8 +132,37 @@ impl World {
             revocations: Revocations::default(),
             tenants: tenants.clone(),
         };
-        self.app.directory.put(Index::build(version, &contents).unwrap());
-        id
+        let index = || Index::build(Version::default(), &contents).unwrap();
+        self.app.directory.put(index());
+        for replica in self.replicas.lock().unwrap().iter() {
+            replica.directory.put(index());
+        }
+    }
+
+    /// Another replica of the gateway: the same database and clock, a memory of its own.
+    pub(crate) async fn replica(&self) -> App {
+        let app = open(&patient(&self.db), &self.app.ambient, self.app.region.clone()).await;
+        self.replicas.lock().unwrap().push(app.clone());
+        self.publish();
+        app
+    }
+
+    /// The gateway of another region that knows the same tenants, on a cluster of its own that may be stopped.
+    pub(crate) async fn apart(&self) -> (App, Cluster) {
+        let cluster = throwaway_cluster().await.unwrap();
+        let settings = |login| PoolSettings {
+            acquire_timeout: Duration::from_secs(1),
+            ..cluster.settings_of(login, Schema::Regional, "exarch")
+        };
+        let owner = OwnerPool::connect(cluster.settings_of(Login::Owner, Schema::Regional, "exarch"))
+            .await
+            .unwrap();
+        Migrations::regional().up(&owner).await.unwrap();
+        owner.close().await;
+        let app = join(&settings, &self.app.ambient).await;
+        self.replicas.lock().unwrap().push(app.clone());
+        self.publish();
+        (app, cluster)
     }
 
     /// A person with `role` in the whole of `tenant`.
@@ -151,6 +204,7 @@ impl World {
 pub(crate) struct Limits {
     pub(crate) clusters: Option<u32>,
     pub(crate) hosts: Option<u32>,
+    pub(crate) leases: Option<u32>,
 }
 
 /// Somebody who calls.
@@ -282,14 +336,8 @@ impl Gate for TestGate {
     }
 }
 
-async fn app(db: &TestDb, ambient: &Ambient) -> App {
-    let pools = Pools {
-        app: db.app().await,
-        sweep: db.sweep().await,
-        renew: db.renew().await,
-        listen: db.settings(Login::App),
-    };
-    let sealer = Sealer::new(&vec![7; 32].into()).unwrap();
+/// A region that has just joined, and its gateway.
+async fn join(reach: &impl Fn(Login) -> PoolSettings, ambient: &Ambient) -> App {
     let region = Region {
         id: ambient.id(),
         slug: "eu-north".parse().unwrap(),
@@ -313,15 +361,42 @@ async fn app(db: &TestDb, ambient: &Ambient) -> App {
         up: secret("up"),
         down: secret("down"),
     };
-    let mut tx = SystemTx::begin(&pools.app, "test").await.unwrap();
-    secrets::region_key(&mut tx, &sealer, ambient).await.unwrap();
-    secrets::keep_joined(&mut tx, &sealer, ambient, &joined, &[0])
+    let pool = AppPool::lazy(PoolSettings {
+        acquire_timeout: Duration::from_secs(20),
+        ..reach(Login::App)
+    });
+    let mut tx = SystemTx::begin(&pool, "test").await.unwrap();
+    secrets::region_key(&mut tx, &sealer(), ambient).await.unwrap();
+    secrets::keep_joined(&mut tx, &sealer(), ambient, &joined, &[0])
         .await
         .unwrap();
     tx.commit().await.unwrap();
-    let secrets = Secrets::load(&pools.app, &sealer).await.unwrap();
+    open(reach, ambient, region).await
+}
+
+/// How the gateway of a test reaches its database. On a busy machine a connection may be long in coming.
+fn patient(db: &TestDb) -> impl Fn(Login) -> PoolSettings {
+    |login| PoolSettings {
+        acquire_timeout: Duration::from_secs(20),
+        ..db.settings(login)
+    }
+}
+
+/// One replica on a database that has joined.
+async fn open(reach: &impl Fn(Login) -> PoolSettings, ambient: &Ambient, region: Region) -> App {
+    let pools = Pools {
+        app: AppPool::lazy(reach(Login::App)),
+        sweep: SweepPool::lazy(reach(Login::Sweep)),
+        renew: RenewPool::lazy(reach(Login::Renew)),
+        listen: reach(Login::App),
+    };
+    let secrets = Secrets::load(&pools.app, &sealer()).await.unwrap();
     let directory = Directory::without_disk(ambient.clone(), region.id, pools.app.clone());
     App::new(ambient.clone(), settings(), pools, region, secrets, directory)
+}
+
+fn sealer() -> Sealer {
+    Sealer::new(&vec![7; 32].into()).unwrap()
 }
 
 fn authority() -> AuthorityKey {

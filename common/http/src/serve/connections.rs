@@ -82,6 +82,11 @@ impl Connections {
         ended
     }
 
+    /// The other ends of all that are open.
+    pub fn peers(&self) -> Vec<Peer> {
+        self.lock().values().map(|(peer, _)| peer.clone()).collect()
+    }
+
     /// How many are open.
     pub fn open(&self) -> usize {
         self.lock().len()

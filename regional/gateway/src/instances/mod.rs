@@ -96,6 +96,14 @@ impl Instances {
     }
 }
 
+#[cfg(test)]
+impl Instances {
+    /// As if this replica had read the database at `now`: tests move the clock and run no background work.
+    pub(crate) fn has_read(&self, now: BootTime) {
+        self.read_at.fetch_max(now.nanos(), Ordering::Relaxed);
+    }
+}
+
 /// Starts the room's background work.
 pub fn background(app: &App, life: &Lifecycle) {
     let stop = life.stop();

@@ -9,8 +9,10 @@ use exarch_common_wire::{
     agent::Verdict,
     grant::{Action, Incarnation},
 };
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use time::OffsetDateTime;
+use utoipa::ToSchema;
 
 /// The longest that one lease may be renewed.
 pub const LIFE: time::Duration = time::Duration::hours(24);
@@ -25,7 +27,8 @@ pub struct Holder {
 }
 
 /// Where a lease stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
 pub enum LeaseState {
     /// Held.
     Active,

@@ -1,0 +1,49 @@
+//! Method, path, permission, handler.
+use super::{enrol, heartbeat, people, sessions, tokens};
+use crate::app::App;
+use exarch_common_authz::{
+    Action,
+    perm::{agent, bootstrap_token},
+};
+use exarch_common_http::{Api, RouteKind};
+use utoipa_axum::routes;
+
+/// What people may call.
+pub fn routes(api: Api<App>) -> Api<App> {
+    api.route(RouteKind::Needs(agent::List::PERMISSION), routes!(people::list_agents))
+        .route(RouteKind::Needs(agent::Read::PERMISSION), routes!(people::get_agent))
+        .route(
+            RouteKind::Needs(agent::Approve::PERMISSION),
+            routes!(people::approve_agent),
+        )
+        .route(
+            RouteKind::Needs(agent::Revoke::PERMISSION),
+            routes!(people::revoke_agent),
+        )
+        .route(
+            RouteKind::Needs(bootstrap_token::List::PERMISSION),
+            routes!(tokens::list_bootstrap_tokens),
+        )
+        .route(
+            RouteKind::Needs(bootstrap_token::Create::PERMISSION),
+            routes!(tokens::create_bootstrap_token),
+        )
+        .route(
+            RouteKind::Needs(bootstrap_token::Revoke::PERMISSION),
+            routes!(tokens::revoke_bootstrap_token),
+        )
+}
+
+/// What agents with a certificate may call. To open a session they have no token yet: those two routes ask for the
+/// certificate themselves.
+pub fn agent_routes(api: Api<App>) -> Api<App> {
+    api.route(RouteKind::Public, routes!(sessions::session_challenge))
+        .route(RouteKind::Public, routes!(sessions::open_session))
+        .route(RouteKind::Agent, routes!(heartbeat::heartbeat))
+}
+
+/// What agents without a certificate may call.
+pub fn enrol_routes(api: Api<App>) -> Api<App> {
+    api.route(RouteKind::Public, routes!(enrol::enrol))
+        .route(RouteKind::Public, routes!(enrol::poll_enrolment))
+}

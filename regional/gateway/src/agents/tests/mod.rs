@@ -1,0 +1,4 @@
+mod enrolment;
+mod live;
+mod requests;
+mod sessions;

@@ -1,0 +1,29 @@
+//! Signing requests as other tools make them (openssl), DER in base64url.
+
+/// A key on P-256.
+pub(super) const P256: &str = "\
+    MIG6MGICAQAwADBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABG5-\
+    rAUNMh_rNgfp87a6wPpJGhTTlfNHikzdoHH3JiHmsop5arR_GrebPNaEi8MIani8WyxNPZNIv5QOAF980C2gADAKBggqhkjOPQQDAgNIADBF\
+    AiEA6NpoLhybGDUoLSgfigaJUcMyzTQcNDUZHOLVPTSaVpMCIGApB1ZJJ8dp6pqBKJhD59AUdQxqRhv09gKg74Q_ZqcR";
+
+/// Asks for CA = true.
+pub(super) const CA: &str = "\
+    MIIBGTCBoQIBADAAMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEp1MrPjVyBQ_Ej3FNOvW-Ftc8iKBgg0GusukdScZW3ENpTRMFqZ0dps-\
+    BDKdgWdBAhs3qXMYNVmGj_MmwxNRY_2sjrHyoQcktkj4aQd2C_UQIovHhD5Jn-wBcGyKNpHqRoCIwIAYJKoZIhvcNAQkOMRMwETAPBgNVHRM\
+    BAf8EBTADAQH_MAoGCCqGSM49BAMCA2cAMGQCMF8WOFML1z3kkGtiXUvlkdq8hBPlyOc2x-\
+    8FcbyaYsjN64q0AfX_YUI1JKsAAGN1fQIwOIISH_lpmUTTxxEvyKBkMQZEmRWyvg_w7UqOElrpaOJhp4os6Nk_cEw-5L_ZhmU2";
+
+/// Asks for a name.
+pub(super) const NAMES: &str = "\
+    MIIBMDCBtwIBADAAMHYwEAYHKoZIzj0CAQYFK4EEACIDYgAEp1MrPjVyBQ_Ej3FNOvW-Ftc8iKBgg0GusukdScZW3ENpTRMFqZ0dps-\
+    BDKdgWdBAhs3qXMYNVmGj_MmwxNRY_2sjrHyoQcktkj4aQd2C_UQIovHhD5Jn-wBcGyKNpHqRoDgwNgYJKoZIhvcNAQkOMSkwJzAlBgNVHRE\
+    EHjAchhpleGFyY2g6Ly9yZWdfMS9hZ2VudC9hZ3RfMjAKBggqhkjOPQQDAgNoADBlAjAG57ZqRhDn_-tJjTN99ClBOZbEXF-\
+    XOcsuBTmxgP2uEXSfznT6iLmG-8MDVvYg6HUCMQCylNe_9l_4Pra_v1TUtq7sF9WxXnPwaMyUAE3KZdq74NzOJBeNy-i0z5SFlp4d-Bg";
+
+/// Asks for a subject.
+pub(super) const SUBJECT: &str = "\
+    MIIBCDCBjwIBADAQMQ4wDAYDVQQDDAVhZG1pbjB2MBAGByqGSM49AgEGBSuBBAAiA2IABKdTKz41cgUPxI9xTTr1vhbXPIigYINBrrLpHUnG\
+    VtxDaU0TBamdHabPgQynYFnQQIbN6lzGDVZho_zJsMTUWP9rI6x8qEHJLZI-\
+    GkHdgv1ECKLx4Q-SZ_sAXBsijaR6kaAAMAoGCCqGSM49BAMCA2gAMGUCMCOUgfgAy78gcLsRTPovAjuG-\
+    JuBRs6CySjIUYWV6m_k5s2l0QOMUUdee-\
+    dO2p2yrgIxANXnYeN74AS6NINOGQRx7Z2cBoioziUg6cby7TbbDgnDesFNOKdWOU9JyQupOoKP5g";
