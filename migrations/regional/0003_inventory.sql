@@ -101,5 +101,7 @@ CREATE TABLE gw.audit (
   CONSTRAINT audit_outcome_check CHECK (outcome IN ('ok', 'denied', 'failed')),
   CONSTRAINT audit_hash_check CHECK (octet_length(hash) = 32 AND octet_length(prev_hash) = 32)
 );
+-- The history of one thing.
+CREATE INDEX audit_target_idx ON gw.audit (tenant_id, target_id, seq);
 SELECT gw.protect('gw.audit', 'select', 'insert');
 SELECT gw.append_only('gw.audit');

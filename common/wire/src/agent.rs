@@ -213,6 +213,27 @@ pub enum WorkloadState {
     Fenced,
 }
 
+impl WorkloadState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Running, Self::Stopped, Self::Failed, Self::Fenced];
+
+    /// The word in the database and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Running => "running",
+            Self::Stopped => "stopped",
+            Self::Failed => "failed",
+            Self::Fenced => "fenced",
+        }
+    }
+
+    /// The state of a word; none for any other.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == word)
+    }
+}
+
 /// `POST /agent/v1/leases`: long poll.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RequestLease {
@@ -303,4 +324,18 @@ pub struct Heartbeat {
     pub fences: Vec<(ResourceId, Fence)>,
     /// The agent's wall clock, milliseconds since 1970.
     pub clock_ms: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_has_one_word_everywhere() {
+        for state in WorkloadState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.as_str());
+            assert_eq!(WorkloadState::parse(state.as_str()), Some(state));
+        }
+        assert_eq!(WorkloadState::parse("Running"), None);
+    }
 }

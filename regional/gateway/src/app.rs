@@ -9,6 +9,7 @@ use crate::{
     secrets::{Secrets, SecretsError},
     sessions::Verified,
     settings::Settings,
+    workloads::{self, Waiters},
 };
 use exarch_common_base::{Ambient, RegionId, Slug};
 use exarch_common_crypto::seal::Sealer;
@@ -22,6 +23,7 @@ pub const CHANNELS: &[&str] = &[
     "gw_passport",
     "gw_agent",
     "gw_lease",
+    workloads::CHANNEL,
     // rooms add theirs below
 ];
 
@@ -76,6 +78,8 @@ pub struct Parts {
     pub agents: Agents,
     /// What was seen of leases.
     pub leases: Leases,
+    /// Agents that wait for a change of their assignments.
+    pub assignments: Waiters,
     // rooms add theirs below
 }
 
@@ -164,6 +168,7 @@ impl App {
             refusals: Refusals::default(),
             agents: Agents::default(),
             leases: Leases::default(),
+            assignments: Waiters::default(),
             wakeups: Wakeups::listen(&pools.listen, CHANNELS),
             app_pool: pools.app,
             sweep_pool: pools.sweep,
@@ -183,6 +188,11 @@ impl App {
         let (app, stop) = (self.clone(), life.stop());
         life.spawn("audit-refusals", async move {
             Refusals::keep(app, stop).await;
+            Ok(())
+        });
+        let (app, stop) = (self.clone(), life.stop());
+        life.spawn("wake-agents", async move {
+            Waiters::keep(app, stop).await;
             Ok(())
         });
         // rooms add theirs below

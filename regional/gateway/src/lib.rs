@@ -22,6 +22,7 @@ pub mod sessions;
 pub mod settings;
 pub mod start;
 pub mod usage;
+pub mod workloads;
 
 #[cfg(test)]
 mod fake_global;

@@ -1,6 +1,7 @@
 //! The three tables of routes, and the one place where rooms enter them.
 use crate::{
     agents as agents_room, app::App, audit, clusters, continuity, gate::Face, hosts, leases, resources, sessions,
+    workloads,
 };
 use axum::{Router, http::header, routing::get};
 use exarch_common_http::{
@@ -20,6 +21,7 @@ pub fn public(gate: impl Gate) -> Api<App> {
         .room(resources::routes)
         .room(agents_room::routes)
         .room(leases::routes)
+        .room(workloads::routes)
         .room(audit::routes)
 }
 
@@ -28,6 +30,7 @@ pub fn agents(gate: impl Gate) -> Api<App> {
     Api::new(doc(), gate)
         .room(agents_room::agent_routes)
         .room(leases::agent_routes)
+        .room(workloads::agent_routes)
 }
 
 /// What agents without a certificate may call.

@@ -3,7 +3,11 @@
 //! Everything from the routes down is real. Only authentication is replaced: [`TestGate`] finds who calls in a header and
 //! then asks the policy what the real gate asks.
 #![allow(dead_code, reason = "a room uses what it needs")]
+mod isolation;
+pub(crate) mod store;
+
 use crate::{
+    agents::AgentCaller,
     app::{App, Pools, Region},
     audit::Origin,
     directory::{Directory, Index},
@@ -19,21 +23,24 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_authz::{Binding, Caller, On, Principal, Role, TenantState, policy};
-use exarch_common_base::{Ambient, ClusterId, HostId, Id, ManualClock, ResourceId, TenantId};
+use exarch_common_base::{Ambient, ClusterId, HostId, Id, LeaseId, ManualClock, ResourceId, TenantId};
 use exarch_common_crypto::seal::Sealer;
 use exarch_common_http::{Gate, Problem, RouteKind, layers};
 use exarch_common_pg::{
-    AppPool, Login, Migrations, OwnerPool, PoolSettings, RenewPool, Schema, SweepPool, SystemTx, embedded::Cluster,
+    AppPool, Clusters, InTenant, Login, Migrations, OwnerPool, PoolSettings, RenewPool, Schema, SweepPool, SystemTx,
+    TenantContext, TenantTx, embedded::Cluster,
 };
 use exarch_common_testkit::db::{TestDb, throwaway_cluster};
 use exarch_common_wire::{
     federation::{AuthorityKey, HandedSecret, Joined},
+    grant::Incarnation,
     passport::{Authority, Contents, Entitlement, Keys, Revocations, Tenant},
     user_token::Version,
 };
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
+    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -72,7 +79,7 @@ impl World {
         let app = join(&patient(&db), &ambient).await;
         let gate = TestGate {
             app: app.clone(),
-            people: Arc::default(),
+            known: Arc::default(),
         };
         let options = layers::LayerOptions {
             timeout: Duration::from_secs(60),
@@ -172,7 +179,15 @@ impl World {
 
     /// A person with `role` in one cluster alone.
     pub(crate) fn cluster_person(&self, tenant: TenantId, cluster: ClusterId, role: Role) -> Actor<'_> {
-        self.bound(tenant, &[Binding::new(role, On::Cluster(tenant, cluster))])
+        self.cluster_people(tenant, &[(cluster, role)])
+    }
+
+    /// A person with a role in each of several clusters.
+    pub(crate) fn cluster_people(&self, tenant: TenantId, roles: &[(ClusterId, Role)]) -> Actor<'_> {
+        let bindings = roles
+            .iter()
+            .map(|&(cluster, role)| Binding::new(role, On::Cluster(tenant, cluster)));
+        self.bound(tenant, &bindings.collect::<Vec<_>>())
     }
 
     fn bound(&self, tenant: TenantId, bindings: &[Binding]) -> Actor<'_> {
@@ -180,13 +195,55 @@ impl World {
             .tenant(tenant, TenantState::Active)
             .bindings(bindings.iter().copied())
             .build(self.app.ambient.now());
-        let mut people = self.gate.people.lock().unwrap();
-        people.push((tenant, caller));
         Actor {
             world: self,
             router: &self.public,
-            who: Some(people.len() - 1),
+            who: Some(self.gate.learn(Known::Person(tenant, caller))),
         }
+    }
+
+    /// An active agent of a cluster.
+    pub(crate) async fn agent(&self, tenant: TenantId, cluster: ClusterId, name: &str) -> Agent<'_> {
+        let caller = AgentCaller {
+            id: self.app.ambient.id(),
+            tenant,
+            cluster,
+            name: name.into(),
+            incarnation: Incarnation::new(self.app.ambient.bytes()),
+            origin: Origin::default(),
+        };
+        let mut tx = self.tx(&caller).await;
+        store::insert_agent(&mut tx, &caller).await;
+        tx.commit().await.unwrap();
+        Agent {
+            actor: Actor {
+                world: self,
+                router: &self.agents,
+                who: Some(self.gate.learn(Known::Agent(caller.clone()))),
+            },
+            caller,
+        }
+    }
+
+    /// The lease on `resource`, held by `agent` from now on.
+    pub(crate) async fn lease(&self, resource: ResourceId, agent: &Agent<'_>) -> LeaseId {
+        let id = self.app.ambient.id();
+        let mut tx = self.tx(&agent.caller).await;
+        store::insert_lease(&mut tx, id, resource, &agent.caller).await;
+        tx.commit().await.unwrap();
+        id
+    }
+
+    /// Runs `sql` in the tenant and answers how many rows it touched.
+    pub(crate) async fn run(&self, tenant: TenantId, sql: &'static str) -> u64 {
+        let mut tx = self.tx(&whole(tenant)).await;
+        let rows = store::run(&mut tx, sql).await;
+        tx.commit().await.unwrap();
+        rows
+    }
+
+    async fn tx(&self, who: &impl InTenant) -> TenantTx {
+        TenantTx::begin(&self.app.app_pool, who).await.unwrap()
     }
 
     /// Whoever has no token.
@@ -213,6 +270,29 @@ pub(crate) struct Actor<'w> {
     world: &'w World,
     router: &'w Router,
     who: Option<usize>,
+}
+
+/// An agent, and how it calls.
+pub(crate) struct Agent<'w> {
+    pub(crate) caller: AgentCaller,
+    actor: Actor<'w>,
+}
+
+impl<'w> Deref for Agent<'w> {
+    type Target = Actor<'w>;
+
+    fn deref(&self) -> &Actor<'w> {
+        &self.actor
+    }
+}
+
+/// The context of a whole tenant.
+pub(crate) fn whole(tenant: TenantId) -> TenantContext {
+    TenantContext {
+        tenant,
+        clusters: Clusters::All,
+        actor: "test".to_owned(),
+    }
 }
 
 /// What came back.
@@ -308,7 +388,21 @@ pub(crate) fn told(mut problem: Value) -> Value {
 #[derive(Clone)]
 struct TestGate {
     app: App,
-    people: Arc<Mutex<Vec<(TenantId, Caller)>>>,
+    known: Arc<Mutex<Vec<Known>>>,
+}
+
+#[derive(Clone)]
+enum Known {
+    Person(TenantId, Caller),
+    Agent(AgentCaller),
+}
+
+impl TestGate {
+    fn learn(&self, who: Known) -> usize {
+        let mut known = self.known.lock().unwrap();
+        known.push(who);
+        known.len() - 1
+    }
 }
 
 impl Gate for TestGate {
@@ -317,21 +411,29 @@ impl Gate for TestGate {
             .headers
             .get(WHO)
             .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-        let person = who.and_then(|who| self.people.lock().unwrap().get(who).cloned());
-        let (tenant, caller) = person.ok_or_else(crate::gate::unauthenticated)?;
-        let caller = UserCaller {
-            caller,
-            tenant,
-            decided_offline: false,
-            ids: self.app.ambient.clone(),
-            origin: Origin::of(parts),
-            refusals: self.app.refusals.clone(),
-        };
-        if let RouteKind::Needs(permission) = kind {
-            let target = caller.widest(permission.scope());
-            policy::allows(&caller, permission, target).map_err(|refusal| caller.refused(&refusal))?;
+        let known = who.and_then(|who| self.known.lock().unwrap().get(who).cloned());
+        match (known, kind) {
+            (Some(Known::Agent(agent)), RouteKind::Agent) => {
+                parts.extensions.insert(agent);
+            }
+            (Some(Known::Person(tenant, caller)), RouteKind::SelfOnly | RouteKind::Needs(_)) => {
+                let caller = UserCaller {
+                    caller,
+                    tenant,
+                    decided_offline: false,
+                    ids: self.app.ambient.clone(),
+                    origin: Origin::of(parts),
+                    refusals: self.app.refusals.clone(),
+                };
+                if let RouteKind::Needs(permission) = kind {
+                    let target = caller.widest(permission.scope());
+                    policy::allows(&caller, permission, target).map_err(|refusal| caller.refused(&refusal))?;
+                }
+                parts.extensions.insert(caller);
+            }
+            (_, RouteKind::Public) => {}
+            _ => return Err(crate::gate::unauthenticated()),
         }
-        parts.extensions.insert(caller);
         Ok(())
     }
 }

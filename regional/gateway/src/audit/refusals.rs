@@ -77,9 +77,9 @@ fn lost(count: usize, why: &'static str) {
     }
 }
 
-struct Writer {
-    refusals: Refusals,
-    pool: AppPool,
+pub(super) struct Writer {
+    pub(super) refusals: Refusals,
+    pub(super) pool: AppPool,
 }
 
 impl Reconcile for Writer {

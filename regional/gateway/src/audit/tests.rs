@@ -1,21 +1,19 @@
-use super::{record, refusals::ROOM, store};
-use crate::testing::{Limits, World};
+use super::{
+    record,
+    refusals::{ROOM, Writer},
+    store,
+};
+use crate::testing::{Limits, World, whole};
 use exarch_common_authz::Role;
 use exarch_common_base::TenantId;
-use exarch_common_pg::{Clusters, TenantContext, TenantTx};
+use exarch_common_pg::{AppPool, PoolSettings, Schema, TenantTx};
+use exarch_common_runtime::Reconcile;
 use exarch_common_wire::audit::{self as chain, Actor, Entry, Head, Row};
 use serde_json::json;
-
-fn context(tenant: TenantId) -> TenantContext {
-    TenantContext {
-        tenant,
-        clusters: Clusters::All,
-        actor: "test".to_owned(),
-    }
-}
+use std::time::Duration;
 
 async fn write(world: &World, tenant: TenantId, n: usize) {
-    let mut tx = TenantTx::begin(&world.app.app_pool, &context(tenant)).await.unwrap();
+    let mut tx = TenantTx::begin(&world.app.app_pool, &whole(tenant)).await.unwrap();
     let entry = Entry::new(
         &world.app.ambient,
         tenant,
@@ -31,7 +29,7 @@ async fn write(world: &World, tenant: TenantId, n: usize) {
 
 /// The whole chain, oldest first.
 async fn rows(world: &World, tenant: TenantId) -> Vec<Row> {
-    let mut tx = TenantTx::begin(&world.app.app_pool, &context(tenant)).await.unwrap();
+    let mut tx = TenantTx::begin(&world.app.app_pool, &whole(tenant)).await.unwrap();
     let mut rows = store::page(&mut tx, &Default::default(), i64::MAX, 10_000)
         .await
         .unwrap();
@@ -61,7 +59,7 @@ async fn a_change_that_is_rolled_back_leaves_neither_a_row_nor_a_gap() {
     let world = World::new().await;
     let tenant = world.tenant("a", Limits::default());
     write(&world, tenant, 1).await;
-    let mut tx = TenantTx::begin(&world.app.app_pool, &context(tenant)).await.unwrap();
+    let mut tx = TenantTx::begin(&world.app.app_pool, &whole(tenant)).await.unwrap();
     let entry = Entry::new(&world.app.ambient, tenant, Actor::system("test"), "x.y", "x", 2);
     assert_eq!(record(&mut tx, &entry).await.unwrap().seq, 2);
     tx.rollback().await.unwrap();
@@ -78,7 +76,7 @@ async fn a_row_of_another_tenant_cannot_be_written() {
         world.tenant("a", Limits::default()),
         world.tenant("b", Limits::default()),
     );
-    let mut tx = TenantTx::begin(&world.app.app_pool, &context(a)).await.unwrap();
+    let mut tx = TenantTx::begin(&world.app.app_pool, &whole(a)).await.unwrap();
     let entry = Entry::new(&world.app.ambient, b, Actor::system("test"), "x.y", "x", 1);
     assert!(record(&mut tx, &entry).await.is_err());
     drop(tx);
@@ -95,7 +93,7 @@ async fn rows_once_written_stay_whoever_asks() {
         "DELETE FROM gw.audit",
         "TRUNCATE gw.audit",
     ] {
-        let mut tx = TenantTx::begin(&world.app.app_pool, &context(tenant)).await.unwrap();
+        let mut tx = TenantTx::begin(&world.app.app_pool, &whole(tenant)).await.unwrap();
         let refused = sqlx::raw_sql(sql).execute(tx.conn()).await.unwrap_err();
         assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{sql}");
         let mut all_powerful = world.db.superuser().await;
@@ -212,4 +210,29 @@ async fn a_flood_of_refusals_has_a_bound() {
     refusals.add(vec![entry.clone(); ROOM - 1]);
     refusals.add(vec![entry; 3]);
     assert_eq!(refusals.waiting().len(), ROOM);
+}
+
+#[tokio::test]
+async fn refusals_wait_while_the_database_is_away_and_one_that_cannot_be_written_holds_up_none() {
+    let world = World::new().await;
+    let tenant = world.tenant("a", Limits::default());
+    let entry = |tenant, n| Entry::new(&world.app.ambient, tenant, Actor::system("test"), "x.y", "x", n);
+    let refusals = super::Refusals::default();
+    refusals.add(vec![entry(tenant, 1), entry(tenant, 2)]);
+    let nowhere = "postgres://exarch_app:x@127.0.0.1:1/none".to_owned().into();
+    let mut settings = PoolSettings::from_url(Schema::Regional, &nowhere).unwrap();
+    settings.acquire_timeout = Duration::from_millis(100);
+    let mut writer = Writer {
+        refusals: refusals.clone(),
+        pool: AppPool::lazy(settings),
+    };
+    assert!(writer.pass().await.is_err());
+    assert_eq!(refusals.waiting().len(), 2);
+    writer.pool = world.app.app_pool.clone();
+    let mut unwritable = entry(world.app.ambient.id(), 3);
+    unwritable.action = "NUL \0 is no text of Postgres".to_owned();
+    refusals.add(vec![unwritable]);
+    assert_eq!(writer.pass().await.unwrap(), 2);
+    assert!(refusals.waiting().is_empty());
+    assert_eq!(rows(&world, tenant).await.len(), 2);
 }

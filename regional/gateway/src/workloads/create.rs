@@ -1,0 +1,82 @@
+//! `POST /v1/workloads`.
+use super::{
+    Workload,
+    store::{self, NewRow},
+    workload::WorkloadDriver,
+};
+use crate::{
+    app::App,
+    audit,
+    gate::{UserCaller, nothing_here},
+};
+use axum::extract::State;
+use exarch_common_authz::{Target, perm};
+use exarch_common_base::{ClusterId, ResourceId, Slug};
+use exarch_common_http::{Created, Json, Problem};
+use exarch_common_pg::{DbError, TenantTx};
+use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
+
+/// A new workload.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct NewWorkload {
+    /// Its cluster.
+    #[schema(value_type = String)]
+    cluster_id: ClusterId,
+    /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
+    #[schema(value_type = String)]
+    name: Slug,
+    /// What must be leased before it starts; of the same cluster.
+    #[schema(value_type = String)]
+    resource_id: ResourceId,
+    /// How it runs.
+    driver: WorkloadDriver,
+}
+
+/// Create a workload. It runs nowhere until it is started.
+#[utoipa::path(post, path = "/v1/workloads", tag = "workloads", request_body = NewWorkload, responses(
+    (status = 201, body = Workload), (status = 409, description = "`workload-name-taken`")))]
+pub(super) async fn create_workload(
+    State(app): State<App>,
+    caller: UserCaller,
+    Json(input): Json<NewWorkload>,
+) -> Result<Created<Workload>, Problem> {
+    let permit = caller.check::<perm::workload::Create>(Target::Cluster(caller.tenant_id(), input.cluster_id))?;
+    if let Some((at, reason)) = input.driver.fault() {
+        return Err(Problem::unprocessable("invalid-value")
+            .detail("A value in the body cannot be accepted; see errors.")
+            .error(format!("/driver{at}"), reason));
+    }
+    let row = NewRow {
+        id: app.ambient.id(),
+        cluster: input.cluster_id,
+        name: &input.name,
+        resource: input.resource_id,
+        driver: &input.driver,
+        now: app.ambient.now(),
+    };
+    let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
+    let workload = store::insert(&mut tx, row).await.map_err(refused)?;
+    let entry = audit::entry(&caller, &permit, "workload", workload.id);
+    // Arguments stay out of the audit: people put secrets into them, whatever they are told.
+    let after =
+        json!({ "name": workload.name, "cluster_id": workload.cluster_id, "resource_id": workload.resource_id });
+    audit::record(&mut tx, &entry.after(after)).await?;
+    tx.commit().await?;
+    Ok(Created {
+        location: workload.path(),
+        version: workload.version,
+        body: workload,
+    })
+}
+
+fn refused(error: DbError) -> Problem {
+    match error.constraint() {
+        Some("workload_name_key") => Problem::conflict("workload-name-taken")
+            .detail("Another workload of this cluster has this name; choose a different one.")
+            .error("/name", "is taken"),
+        Some("workload_resource_fkey") => nothing_here().error("/resource_id", "is no resource of this cluster"),
+        _ => error.into(),
+    }
+}
