@@ -1,17 +1,24 @@
 //! TLS 1.3 (RFC 8446) configurations: private roots, our own names, no platform trust store.
-use crate::pki::{Pin, PkiError};
+use crate::pki::{Peer, Pin, PkiError};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, ServerConfig, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
+    SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs::default_provider, verify_tls12_signature, verify_tls13_signature},
-    server::WebPkiClientVerifier,
+    server::{
+        WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
     version::TLS13,
 };
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+/// How long after its end a certificate can still be renewed with itself.
+pub const RENEWABLE: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// What a dialler of [`pinned_client_config`] is told when the server is not the one pinned.
 pub const PIN_DIFFERS: &str = "no certificate of the server has the pinned fingerprint";
@@ -43,6 +50,9 @@ impl Identity {
 pub enum Clients {
     /// A certificate of one of the roots, or no handshake.
     Required,
+    /// As [`Clients::Required`], and one that expired at most [`RENEWABLE`] ago completes the handshake too: certificates
+    /// must outlive outages. The listener looks at `not_after` itself, and lets such a connection renew and do nothing else.
+    RequiredOrExpired,
     /// The ALPN protocols that identify by token (join, enrol) complete without one; the accept loop refuses all
     /// others that come without.
     Optional,
@@ -84,6 +94,7 @@ pub fn server_config(
     };
     let verifier = match clients {
         Clients::Required => asking()?.build().map_err(library)?,
+        Clients::RequiredOrExpired => Arc::new(Lenient(asking()?.build().map_err(library)?)),
         Clients::Optional => asking()?.allow_unauthenticated().build().map_err(library)?,
         Clients::None => WebPkiClientVerifier::no_client_auth(),
     };
@@ -99,6 +110,63 @@ pub fn server_config(
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
     Ok(config)
+}
+
+/// Verifies as the other does; a certificate that expired not too long ago it verifies as of the moment of its end.
+#[derive(Debug)]
+struct Lenient(Arc<dyn ClientCertVerifier>);
+
+impl ClientCertVerifier for Lenient {
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let refused = match self.0.verify_client_cert(end_entity, intermediates, now) {
+            Err(Error::InvalidCertificate(
+                reason @ (CertificateError::Expired | CertificateError::ExpiredContext { .. }),
+            )) => Error::InvalidCertificate(reason),
+            other => return other,
+        };
+        let ended = Peer::read(end_entity)
+            .ok()
+            .and_then(|peer| u64::try_from(peer.not_after.unix_timestamp()).ok())
+            .map(Duration::from_secs);
+        match ended {
+            Some(ended) if now.as_secs() <= (ended + RENEWABLE).as_secs() => {
+                let then = UnixTime::since_unix_epoch(ended);
+                self.0.verify_client_cert(end_entity, intermediates, then)
+            }
+            _ => Err(refused),
+        }
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.0.root_hint_subjects()
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
+    }
 }
 
 fn client_builder() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, PkiError> {

@@ -40,7 +40,7 @@ impl Pki {
         let identity = self.identity(&key, leaf.der);
         let roots = match clients {
             Clients::None => vec![],
-            Clients::Required | Clients::Optional => vec![self.ca.der().to_vec()],
+            Clients::Required | Clients::RequiredOrExpired | Clients::Optional => vec![self.ca.der().to_vec()],
         };
         Arc::new(server_config(&identity, &roots, clients, &[]).unwrap())
     }

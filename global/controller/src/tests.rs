@@ -66,7 +66,9 @@ impl World {
         let ambient = Ambient::system();
         let sealer = Sealer::new(&ambient.bytes::<32>().to_vec().into()).unwrap();
         let app_pool = db.app().await;
-        keys::make_missing(&ambient, &app_pool, &sealer).await.unwrap();
+        // The installation has been there for a year, so that what it gave out can have expired.
+        let (long_ago, _) = Ambient::manual(ambient.now() - time::Duration::days(365), 1);
+        keys::make_missing(&long_ago, &app_pool, &sealer).await.unwrap();
         let mut settings = settings();
         settings.probe.period = period;
         settings.probe.timeout = timeout;
@@ -314,6 +316,25 @@ impl World {
         let mut db = self.superuser().await;
         sqlx::query(sql).bind(region.uuid()).execute(&mut db).await.unwrap();
         db.close().await.unwrap();
+    }
+
+    /// A certificate that this region was given, and that expired so many days ago.
+    pub(crate) async fn expired(&self, gateway: &Gateway, days: i64) -> Gateway {
+        let (then, _) = Ambient::manual(self.app.ambient.now() - time::Duration::days(30 + days), 9);
+        let request = pki::request(&gateway.key).unwrap();
+        let uri = exarch_common_wire::names::region_uri(gateway.id);
+        let ca = self.app.keys.federation_ca();
+        let issued = ca
+            .issue_client(&then, &request, &uri, time::Duration::days(30))
+            .unwrap();
+        let mut db = self.superuser().await;
+        let sql = "INSERT INTO gc.region_certificate (thumbprint, region_id, serial, public_key, issued_at, not_after)
+                   VALUES ($1, $2, '', '', now(), now())";
+        let thumbprint = exarch_common_crypto::hash::sha256(&issued.der);
+        let query = sqlx::query(sql).bind(thumbprint.to_vec()).bind(gateway.id.uuid());
+        query.execute(&mut db).await.unwrap();
+        db.close().await.unwrap();
+        gateway.with_certificate(&issued.der)
     }
 
     /// The service secrets as they lie in the database.

@@ -11,44 +11,41 @@ use tokio::sync::watch;
 
 const LIFE: time::Duration = time::Duration::days(7);
 
-/// What handshakes read: with the client's certificate demanded, and with it optional (joining).
-#[derive(Clone)]
+type Reading = watch::Receiver<Arc<ServerConfig>>;
+
+/// What handshakes read, by protocol.
 pub(super) struct Configs {
-    pub required: watch::Receiver<Arc<ServerConfig>>,
-    pub optional: watch::Receiver<Arc<ServerConfig>>,
+    /// The gateways' calls: one whose certificate has expired comes as far as the gate, which lets it renew.
+    pub up: Reading,
+    /// Calls of gateways: a certificate in force.
+    pub down: Reading,
+    /// Joining: none.
+    pub join: Reading,
 }
 
 /// Writes what handshakes read.
-pub(super) struct Own {
-    required: watch::Sender<Arc<ServerConfig>>,
-    optional: watch::Sender<Arc<ServerConfig>>,
-}
+pub(super) struct Own([watch::Sender<Arc<ServerConfig>>; 3]);
+
+const CLIENTS: [Clients; 3] = [Clients::RequiredOrExpired, Clients::Required, Clients::Optional];
 
 impl Own {
     /// The first certificate.
     pub(super) fn new(app: &App) -> Result<(Self, Configs), PkiError> {
-        let (required, optional) = make(app)?;
-        let own = Self {
-            required: watch::Sender::new(required),
-            optional: watch::Sender::new(optional),
-        };
-        let configs = Configs {
-            required: own.required.subscribe(),
-            optional: own.optional.subscribe(),
-        };
-        Ok((own, configs))
+        let own = Self(make(app)?.map(watch::Sender::new));
+        let [up, down, join] = own.0.each_ref().map(watch::Sender::subscribe);
+        Ok((own, Configs { up, down, join }))
     }
 
     /// A new one, for handshakes from now on. When it cannot be made, the old one stays.
     pub(super) fn renew(&self, app: &App) -> Result<(), PkiError> {
-        let (required, optional) = make(app)?;
-        self.required.send_replace(required);
-        self.optional.send_replace(optional);
+        for (sender, config) in self.0.iter().zip(make(app)?) {
+            sender.send_replace(config);
+        }
         Ok(())
     }
 }
 
-fn make(app: &App) -> Result<(Arc<ServerConfig>, Arc<ServerConfig>), PkiError> {
+fn make(app: &App) -> Result<[Arc<ServerConfig>; 3], PkiError> {
     let ca = app.keys.federation_ca();
     let key = SigningKey::generate(Algorithm::Es384)?;
     let issued = ca.issue_server(&app.ambient, &key, &app.settings.federation.names, LIFE)?;
@@ -58,5 +55,6 @@ fn make(app: &App) -> Result<(Arc<ServerConfig>, Arc<ServerConfig>), PkiError> {
     };
     let roots = [ca.der().to_vec()];
     let config = |clients| tls::server_config(&identity, &roots, clients, &[]).map(Arc::new);
-    Ok((config(Clients::Required)?, config(Clients::Optional)?))
+    let [up, down, join] = CLIENTS.map(config);
+    Ok([up?, down?, join?])
 }

@@ -11,6 +11,7 @@ use exarch_common_crypto::jws;
 use exarch_common_http::{Gate, PeerBody, Problem, RouteKind, serve::Peer};
 use exarch_common_pg::SystemTx;
 use exarch_common_wire::{
+    federation::paths,
     names,
     service::{self, About, Refusal},
 };
@@ -100,6 +101,7 @@ impl Gate for PeerGate {
         let caller = PeerCaller {
             region,
             public_key: certificate.public_key.clone(),
+            expired: certificate.not_after <= app.ambient.now(),
             address: peer.addr.ip().to_canonical().to_string(),
             key,
             exporter,
@@ -107,6 +109,11 @@ impl Gate for PeerGate {
         };
         if let Some(slot) = parts.extensions.get::<ToSign>() {
             slot.set(caller.clone());
+        }
+        if caller.expired && parts.uri.path() != paths::CERTIFICATE {
+            let _ = count("expired");
+            return Err(Problem::unauthorized("certificate-expired")
+                .detail("The certificate has expired: on this connection it can be renewed, and nothing else."));
         }
         if late {
             // Worth telling, and signed like any other answer, so that the region believes it.

@@ -30,19 +30,19 @@ pub async fn serve(app: App, listener: TlsListener, stop: CancellationToken) -> 
     let protocols = vec![
         Protocol {
             alpn: ALPN_UP,
-            tls: configs.required.clone(),
+            tls: configs.up,
             certificate: ClientCertificate::Required,
             service: AlpnService::Router(routes::peer_router(&app)),
         },
         Protocol {
             alpn: ALPN_DOWN,
-            tls: configs.required,
+            tls: configs.down,
             certificate: ClientCertificate::Required,
             service: AlpnService::Raw(raw),
         },
         Protocol {
             alpn: ALPN_JOIN,
-            tls: configs.optional,
+            tls: configs.join,
             certificate: ClientCertificate::Optional,
             service: AlpnService::Router(routes::join_router(&app)),
         },

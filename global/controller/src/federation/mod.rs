@@ -5,6 +5,9 @@
 //! as the connection's certificate. On `exarch-down/1` the roles swap after the handshake: the gateway serves, and the
 //! connection waits in [`Tunnels`] until this side has something to ask or to push.
 //!
+//! A certificate that expired less than 90 days ago still comes as far as `exarch-up/1`, where it can be renewed and nothing
+//! else: certificates must outlive outages.
+//!
 //! What a token is refused for is counted and never told: the caller hears one and the same 401. Every answer is signed,
 //! and carries the number of the request that it answers.
 mod agent_ca;

@@ -14,6 +14,8 @@ pub struct PeerCaller {
     pub jti: String,
     /// The key of the connection's certificate, a point on P-384.
     pub public_key: Vec<u8>,
+    /// Whether that certificate has expired; then it may be renewed, and nothing else was let through.
+    pub expired: bool,
     /// The address it came from.
     pub address: String,
     pub(super) key: ServiceKey,

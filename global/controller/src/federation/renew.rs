@@ -62,6 +62,7 @@ pub(super) async fn renew(
             user_agent: None,
         },
     )
+    .before(json!({"expired": caller.expired}))
     .after(json!({"thumbprint": B64.encode(given.thumbprint), "not_after": issued.not_after.unix_timestamp()}));
     audit::record(&mut tx, &entry).await?;
     tx.commit().await?;

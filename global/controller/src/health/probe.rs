@@ -4,7 +4,7 @@ use super::{
     machine::{Health, Outcome},
     store::{self, Probed},
 };
-use crate::{app::App, federation::down, regions};
+use crate::{app::App, federation::down, passports, regions};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_base::RegionId;
 use exarch_common_pg::{DbError, SystemTx};
@@ -15,11 +15,24 @@ use exarch_common_wire::{
 use std::time::Duration;
 
 /// Probes a region at once, outside the round, unless a probe is under way: when it comes back, and when it has applied its
-/// first passport.
-pub async fn probe_soon(app: crate::app::App, region: RegionId) {
-    if let Err(error) = probe(&app, region).await {
+/// first passport. One that cannot do well yet, for want of a tunnel or a passport, is left to the round.
+pub async fn probe_soon(app: App, region: RegionId) {
+    let outcome = async {
+        if app.federation.tunnels.of(region).is_empty() || !has_passport(&app, region).await? {
+            return Ok(None);
+        }
+        probe(&app, region).await
+    };
+    if let Err(error) = outcome.await {
         tracing::warn!(%region, %error, "a probe could not be written down");
     }
+}
+
+async fn has_passport(app: &App, region: RegionId) -> Result<bool, DbError> {
+    let mut tx = SystemTx::begin(&app.app_pool, "probe").await?;
+    let standing = passports::standings(tx.conn(), &[region]).await?;
+    tx.rollback().await?;
+    Ok(standing.iter().any(|s| s.acknowledged.is_some()))
 }
 
 /// Probes a region and writes down what it came to; does nothing while a probe of it is under way.

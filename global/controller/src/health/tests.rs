@@ -1,5 +1,5 @@
 //! Probes of gateways that answer as they should, and otherwise.
-use super::{probe, probe_soon, round, store};
+use super::{probe, round, store};
 use crate::tests::{Gateway, Manner, PATIENCE, World, until};
 use exarch_common_pg::SystemTx;
 use std::{
@@ -13,13 +13,12 @@ async fn connected(world: &World, gateway: &Gateway) {
         !tunnels.of(gateway.id).is_empty()
     })
     .await;
-    // The probe at the coming up of a tunnel.
-    until("it was probed", || async { !world.probes(gateway.id).await.is_empty() }).await;
+    probe::probe(&world.app, gateway.id).await.unwrap();
 }
 
 async fn probed(world: &World, gateway: &Gateway, manner: Manner) -> (String, String) {
     gateway.behave(manner);
-    probe_soon(world.app.clone(), gateway.id).await;
+    probe::probe(&world.app, gateway.id).await.unwrap();
     world.probes(gateway.id).await.pop().unwrap()
 }
 
@@ -28,19 +27,24 @@ fn is(row: (String, String), outcome: &str, health: &str) {
 }
 
 #[tokio::test]
-async fn a_region_is_probed_when_it_comes_up_and_becomes_active_with_its_first_passport() {
+async fn a_region_becomes_active_with_its_first_passport_and_is_well_from_the_start() {
     let world = World::new().await;
     let gateway = world.region("eu-north").await;
     let _down = gateway.down().await;
-    connected(&world, &gateway).await;
+    let tunnels = &world.app.federation.tunnels;
+    until("the region is connected", || async {
+        !tunnels.of(gateway.id).is_empty()
+    })
+    .await;
+    let up = gateway.up().await;
+    let push = up.poll(None).await;
+    assert!(!push.entries.is_empty());
     assert_eq!(
         world.lifecycle(gateway.id).await,
         "joining",
         "no passport was applied yet"
     );
-    let up = gateway.up().await;
-    let push = up.poll(None).await;
-    assert!(!push.entries.is_empty());
+    assert!(world.probes(gateway.id).await.is_empty());
     up.acknowledge(up.version(&push)).await;
     until("it is active", || async {
         world.lifecycle(gateway.id).await == "active"

@@ -143,6 +143,16 @@ impl Gateway {
         vec![B64.decode(&self.joined.federation_ca).unwrap()]
     }
 
+    /// The same gateway with another certificate.
+    pub(crate) fn with_certificate(&self, der: &[u8]) -> Self {
+        let mut joined = Joined::clone(&self.joined);
+        joined.certificate = b64(der);
+        Self {
+            joined: joined.into(),
+            ..self.clone()
+        }
+    }
+
     /// The same gateway by another way, such as a proxy.
     pub(crate) fn by(&self, addr: SocketAddr) -> Self {
         Self { addr, ..self.clone() }

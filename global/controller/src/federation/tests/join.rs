@@ -1,4 +1,5 @@
-use crate::tests::{Gateway, World};
+use super::tunnel::answers;
+use crate::tests::{Gateway, World, until};
 use axum::http::StatusCode;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_crypto::{
@@ -191,15 +192,36 @@ async fn a_certificate_is_renewed_for_its_own_key_and_for_no_other() {
     assert_eq!(certificate.identity(), Some(names::region_uri(gateway.id).as_str()));
     assert_eq!(world.audit("region.renew-certificate").await.len(), 1);
     // The new one is in force beside the old one.
-    let mut joined = Joined::clone(&gateway.joined);
-    joined.certificate = B64.encode(&der);
-    let renewed = Gateway {
-        joined: joined.into(),
-        ..gateway.clone()
-    };
+    let renewed = gateway.with_certificate(&der);
     for gateway in [&renewed, &gateway] {
         gateway.up().await.poll(None).await;
     }
+}
+
+#[tokio::test]
+async fn a_region_that_slept_past_its_certificates_end_can_renew_it_and_do_nothing_else() {
+    let world = World::new().await;
+    let gateway = world.region("eu-north").await;
+    let late = world.expired(&gateway, 45).await;
+    let up = late.up().await;
+    let poll = up.get("/federation/v1/passport").await;
+    assert_eq!(
+        (poll.status, poll.problem().as_str()),
+        (StatusCode::UNAUTHORIZED, "certificate-expired")
+    );
+    assert!(poll.signed, "the region can believe it");
+    let body = json!({"csr": B64.encode(pki::request(&late.key).unwrap())});
+    let renewed = up.post("/federation/v1/certificate", &body).await;
+    assert_eq!(renewed.status, StatusCode::OK);
+    let der = B64.decode(renewed.json()["certificate"].as_str().unwrap()).unwrap();
+    late.with_certificate(&der).up().await.poll(None).await;
+    assert_eq!(world.audit("region.renew-certificate").await.len(), 1);
+    // It is called on a certificate in force alone, and after 90 days there is no way but to join anew.
+    let refused = late.down().await;
+    until("the connection has ended", || async { refused.connections.open() == 0 }).await;
+    assert!(world.app.federation.tunnels.of(gateway.id).is_empty());
+    let too_late = world.expired(&gateway, 91).await;
+    assert!(!answers(too_late.try_up(Some(&too_late.identity())).await).await);
 }
 
 #[tokio::test]
