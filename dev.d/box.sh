@@ -68,10 +68,12 @@ box_up() {
   printf '%s\n' "$PORT_BASE" >"$STATE/port-base"
   printf '%s\n' "$1" >"$STATE/profile"
   ATEND+=(box_stop)
-  box up --detach
+  box up --detach || die "the federation did not come up; its logs are in $STATE/logs"
   if $3; then ATEND=(); fi
-  if $2; then box story; fi
+  if $2; then box_story; fi
 }
+
+box_story() { box story || die "the story did not hold; the logs of the processes are in $STATE/logs"; }
 
 box_stop() {
   say "Stopping what was started in $STATE"

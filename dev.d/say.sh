@@ -50,15 +50,17 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
-# spawn COMMAND…: in the background, in a process group of its own, so that all of it can be ended together.
+# spawn LOG COMMAND…: in the background, in a process group of its own, so that all of it can be ended together.
 spawn() {
+  local log=$1
+  shift
   set -m
   (
     trap - EXIT INT HUP
     trap 'exit 143' TERM
     set +m
     "$@"
-  ) </dev/null &
+  ) </dev/null >"$log" 2>&1 &
   JOB=$!
   set +m
 }
@@ -66,7 +68,7 @@ spawn() {
 # rest: until a signal comes.
 rest() {
   while :; do
-    spawn sleep 3600
+    spawn /dev/null sleep 3600
     wait "$JOB" || :
   done
 }
@@ -78,7 +80,7 @@ watch() {
   shift 2
   mkdir -p "${log%/*}"
   CODE=0
-  spawn "$@" >"$log" 2>&1
+  spawn "$log" "$@"
   while kill -0 "$JOB" 2>/dev/null; do
     if [[ -t 2 ]]; then
       printf '\r\e[K  %4d s  %s  %s%s%s' $((SECONDS - began)) "$what" "$DIM" "$(last_line "$log")" "$PLAIN" >&2

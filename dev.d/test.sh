@@ -67,6 +67,8 @@ run_part() {
   read -r passed failed < <(count "$log")
   if ((CODE != 0)); then
     outcome=FAILED
+    # broken off before a test could say that it failed
+    if ((failed == 0)) && counts "$part"; then failed=1; fi
   elif ((passed == 0)) && counts "$part"; then
     outcome=FAILED
     echo "no test has run" >>"$log"
