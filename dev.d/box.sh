@@ -8,6 +8,8 @@ PORT_BASE=
 # What the directory was made with; empty when it holds nothing yet.
 MADE_PORT=
 BIN=
+# The directory of a federation that is needed once.
+APART=
 
 # box_option NAME VALUE…: one that all commands for a federation take.
 box_option() {
@@ -91,4 +93,52 @@ box_wipe() {
   done
   find "$STATE" -mindepth 1 -maxdepth 1 -not -name logs -exec rm -rf -- {} +
   find "$STATE/logs" -type f -not -name 'dev-*' -delete 2>/dev/null || :
+}
+
+# box_apart PROFILE NAME: a place for a federation that is needed once; `box_apart_end` ends it and leaves nothing.
+box_apart() {
+  BIN=$(bin_dir "$1")
+  STATE=$(mktemp -d "${TMPDIR:-/tmp}/exarch-$2.XXXXXX")
+  APART=$STATE
+  chmod 0711 "$STATE"
+  MADE_PORT=$(free_ports)
+  PORT_BASE=$MADE_PORT
+}
+
+box_apart_end() {
+  local left
+  [[ -n $APART && $STATE == "$APART" ]] || return 0
+  box_wipe
+  rm -rf "$STATE"
+  left=$(processes_of "$STATE")
+  if [[ -n $left ]]; then
+    say "still running after the end: $left"
+    return 1
+  fi
+}
+
+# free_ports: a first port such that nobody listens where a federation would. Below the range that systems give out.
+free_ports() {
+  local base port
+  for _ in {1..50}; do
+    base=$((20000 + RANDOM % 900 * 10))
+    for port in "$base" $((base + 1000)) $((base + 1100)); do
+      for port in "$port" $((port + 1)) $((port + 2)) $((port + 9)); do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue 3; fi
+      done
+    done
+    echo "$base"
+    return
+  done
+  die "found no free ports"
+}
+
+# processes_of TEXT: those whose command line has it.
+processes_of() {
+  local file
+  local -a line
+  for file in /proc/[0-9]*/cmdline; do
+    { mapfile -d "" line <"$file"; } 2>/dev/null || continue
+    if [[ "${line[*]}" == *"$1"* ]]; then printf '%s (%s) ' "${file//[^0-9]/}" "${line[0]}"; fi
+  done
 }

@@ -183,59 +183,18 @@ part_e2e() {
   mapfile -t names < <(test_targets exarch-tests-federation)
   if ((${#names[@]})); then cargo test --workspace --no-fail-fast "${names[@]}"; fi
   npm_packages tests/browser
-  BIN=$(bin_dir dev)
-  STATE=$(mktemp -d "${TMPDIR:-/tmp}/exarch-e2e.XXXXXX")
   trap e2e_end EXIT
-  chmod 0711 "$STATE"
-  PORT_BASE=$(free_ports)
+  box_apart dev e2e
   box up --detach
   box story
   node tests/browser/run.mjs "$STATE/federation.json"
-  e2e_stop
-}
-
-# free_ports: a first port such that nobody listens where a federation would. Below the range that systems give out.
-free_ports() {
-  local base port
-  for _ in {1..50}; do
-    base=$((20000 + RANDOM % 900 * 10))
-    for port in "$base" $((base + 1000)) $((base + 1100)); do
-      for port in "$port" $((port + 1)) $((port + 2)) $((port + 9)); do
-        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then continue 3; fi
-      done
-    done
-    echo "$base"
-    return
-  done
-  die "found no free ports"
-}
-
-# e2e_stop: all of it is down, and nothing is left that was started.
-e2e_stop() {
-  local left
-  box down
-  left=$(processes_of "$STATE")
-  [[ -z $left ]] || die "still running after the end: $left"
-}
-
-processes_of() {
-  local file
-  local -a line
-  for file in /proc/[0-9]*/cmdline; do
-    mapfile -d '' line <"$file" 2>/dev/null || continue
-    if [[ "${line[*]}" == *"$1"* ]]; then printf '%s (%s) ' "${file//[^0-9]/}" "${line[0]}"; fi
-  done
 }
 
 # e2e_end: whatever ended the part. Logs of a failure are kept where the other logs are.
 e2e_end() {
-  local code=$?
+  local code=$? kept=$LOGS/dev-test-e2e
   trap '' TERM
-  if ((code != 0)); then
-    box down || :
-    rm -rf "$LOGS/dev-test-e2e"
-    if cp -r "$STATE/logs" "$LOGS/dev-test-e2e" 2>/dev/null; then echo "logs of its processes: $LOGS/dev-test-e2e"; fi
-  fi
-  MADE_PORT=$PORT_BASE box_wipe || :
-  rm -rf "$STATE"
+  rm -rf "$kept"
+  if ((code != 0)) && cp -r "$STATE/logs" "$kept" 2>/dev/null; then echo "logs of its processes: $kept"; fi
+  box_apart_end || exit 1
 }
