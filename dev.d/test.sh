@@ -121,6 +121,7 @@ part_fmt() { cargo fmt --all --check; }
 part_shell() {
   local file
   for file in dev dev.d/*.sh .ci/run; do bash -n "$file"; done
+  for file in "${PARTS[@]}"; do declare -F "part_$file"; done
   if have shellcheck; then
     shellcheck -x dev .ci/run
   else
@@ -189,6 +190,10 @@ part_e2e() {
   box story
   node tests/browser/run.mjs "$STATE/federation.json"
 }
+
+part_openapi() { openapi_check; }
+
+part_sqlx() { sqlx_check; }
 
 # e2e_end: whatever ended the part. Logs of a failure are kept where the other logs are.
 e2e_end() {
