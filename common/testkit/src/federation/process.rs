@@ -258,6 +258,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_process_that_ends_early_names_its_log() {
+        exarch_common_crypto::init().unwrap();
         let dir = tempfile::tempdir().unwrap();
         let daemon = Daemon::new(dir.path(), "failing");
         daemon.start(Path::new("/bin/false"), &[]).unwrap();
