@@ -49,14 +49,9 @@ impl Agents {
         });
     }
 
-    /// Everything was taken from `agent` a moment ago: here it ends at once.
-    fn put_out(&self, app: &App, agent: AgentId) {
+    /// Everything was taken from `agent`: here it ends at once, with its open connections. Says how many there were.
+    fn put_out(&self, app: &App, agent: AgentId) -> usize {
         self.memory.forget(agent);
-        self.close(app, agent);
-    }
-
-    /// Ends the open connections of `agent`; says how many.
-    fn close(&self, app: &App, agent: AgentId) -> usize {
         app.agent_connections.close_where(|peer| {
             peer.certificate()
                 .and_then(|certificate| sessions::agent_of(app, certificate))

@@ -58,6 +58,6 @@ impl Reconcile for Watch {
         let active: HashSet<AgentId> = store::active(&mut tx, &connected).await?.into_iter().collect();
         tx.commit().await?;
         let out = connected.into_iter().filter(|agent| !active.contains(agent));
-        Ok(out.map(|agent| app.agents.close(app, agent) as u64).sum())
+        Ok(out.map(|agent| app.agents.put_out(app, agent) as u64).sum())
     }
 }

@@ -11,7 +11,7 @@ use exarch_common_wire::agent::Verdict;
 use serde_json::json;
 use std::{
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -157,10 +157,10 @@ async fn waiting_ends_with_who_holds_it() {
     let world = World::in_real_time().await;
     let scene = Scene::new(&world).await;
     granted(scene.app(), &scene.one, scene.volume).await;
-    let started = Instant::now();
+    let started = world.app.ambient.boot();
     let refused = request(scene.app(), &scene.two, &ask(scene.volume, 300)).await;
     assert!(matches!(refused, Err(super::GrantError::Held(by)) if by.name == "edge-1"));
-    assert!(started.elapsed() >= Duration::from_millis(300));
+    assert!(world.app.ambient.boot().since(started) >= Duration::from_millis(300));
 }
 
 /// In real time, with the shortest TTL: the bound of the design from the commit of the last renewal, and no earlier than the
@@ -173,17 +173,17 @@ async fn a_waiting_agent_gets_a_dead_holders_resource_within_the_bound() {
     let stop = keep(&world.app);
     let lease = granted(scene.app(), &scene.one, volume).await;
     let (app, two) = (world.app.clone(), scene.two.clone());
-    let waiting = tokio::spawn(async move { (request(&app, &two, &ask(volume, 30_000)).await, Instant::now()) });
+    let waiting = tokio::spawn(async move { (request(&app, &two, &ask(volume, 30_000)).await, app.ambient.boot()) });
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let sent = Instant::now();
+    let sent = world.app.ambient.boot();
     let named = batch([name_of(volume, &lease)]);
     assert_eq!(renew(scene.app(), &scene.one, named).await.unwrap(), [Verdict::Renewed]);
-    let renewed = Instant::now();
+    let renewed = world.app.ambient.boot();
     let (taken, at) = waiting.await.unwrap();
     assert_eq!(taken.unwrap().fence, Fence::new(1, 2));
     let deadline = Duration::from_millis(5_000 * 99 / 100 - 250);
-    assert!(at - sent > deadline, "too early: {:?}", at - sent);
+    assert!(at.since(sent) > deadline, "too early: {:?}", at.since(sent));
     let bound = Duration::from_millis(5_050 + 2_300);
-    assert!(at - renewed <= bound, "too late: {:?}", at - renewed);
+    assert!(at.since(renewed) <= bound, "too late: {:?}", at.since(renewed));
     stop.cancel();
 }
