@@ -27,7 +27,10 @@ const LONGEST: usize = 700;
 
 fn is_shipped(file: &File) -> bool {
     !NOT_SHIPPED.iter().any(|folder| file.path.starts_with(folder))
-        && file.path.contains("/src/")
+        && file
+            .path
+            .split_once("/src/")
+            .is_some_and(|(_, inside)| !format!("/{inside}").contains("/tests/"))
         && !file.path.ends_with("/tests.rs")
 }
 
