@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 use std::{
     fs,
-    net::TcpListener,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -132,21 +131,6 @@ fn no_secret_is_shown_by_config_show() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success() && said.contains("[tokens]"), "{said}");
     assert!(!said.contains("AAAAAAAA") && !said.contains("exarch_app:x"), "{said}");
-}
-
-#[test]
-fn plain_http_on_another_address_than_loopback_is_refused() {
-    let world = World::new();
-    let output = global(&["serve"], &world.settings("0.0.0.0:0", ""));
-    refused(&output, &["0.0.0.0"]);
-}
-
-#[test]
-fn a_port_in_use_is_named() {
-    let world = World::new();
-    let taken = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    refused(&global(&["serve"], &world.settings(&address, "")), &[&address]);
 }
 
 #[test]
