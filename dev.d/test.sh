@@ -16,7 +16,7 @@ budget() {
     house) echo 120 ;;
     web | browser) echo 180 ;;
     e2e) echo 600 ;;
-    openapi) echo 120 ;;
+    openapi) echo 240 ;;
     sqlx) echo 240 ;;
   esac
 }
