@@ -35,25 +35,25 @@ export function world(now = Date.now()) {
       {
         ...named('eu-north', 'EU North'),
         lifecycle: 'active', health: 'healthy', last_probe_at: before(8), latency_ms: 14, software_version: '0.1.0',
-        passport: { version: '1.212', acknowledged: '1.212', age_seconds: 9 }, skew_ms: 12,
+        passport: { generation: 1, version: 212, acknowledged: 212, age_seconds: 9 }, skew_ms: 12,
       },
       {
         ...named('us-east', 'US East'),
         lifecycle: 'active', health: 'degraded', last_probe_at: before(21), latency_ms: 96, software_version: '0.1.0',
-        passport: { version: '1.208', acknowledged: '1.207', age_seconds: 22 }, skew_ms: -40,
+        passport: { generation: 1, version: 208, acknowledged: 207, age_seconds: 22 }, skew_ms: -40,
         reason: 'The region’s database answers slowly.',
       },
       {
         ...named('ap-south', 'AP South'),
         lifecycle: 'active', health: 'unreachable', last_probe_at: before(5 * 3600 + 60), latency_ms: 181, software_version: '0.0.9',
-        passport: { version: '1.198', acknowledged: '1.190', age_seconds: 18_060 },
+        passport: { generation: 1, version: 198, acknowledged: 190, age_seconds: 18_060 },
         reason: 'No answer to the last 600 probes.',
       },
       { ...named('sa-east', 'SA East'), lifecycle: 'joining', health: 'unknown' },
       {
         ...named('eu-west', 'EU West'),
         lifecycle: 'draining', health: 'healthy', last_probe_at: before(3), latency_ms: 22, software_version: '0.1.0',
-        passport: { version: '1.77', acknowledged: '1.77', age_seconds: 4 },
+        passport: { generation: 1, version: 77, acknowledged: 77, age_seconds: 4 },
       },
     ],
     accounts: [

@@ -42,6 +42,31 @@ pub fn needs<'a>(path: &str, document: &'a Value, table: &BTreeSet<&str>) -> (BT
     (needed, found)
 }
 
+/// References of a document that lead nowhere: no client can be generated from it.
+pub fn dangling(path: &str, document: &Value) -> Vec<Violation> {
+    fn walk<'a>(value: &'a Value, found: &mut BTreeSet<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|member| walk(member, found));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeSet::new();
+    walk(document, &mut found);
+    let resolves = |reference: &str| {
+        let pointer = reference.strip_prefix('#');
+        pointer.is_some_and(|pointer| document.pointer(pointer).is_some())
+    };
+    found
+        .into_iter()
+        .filter(|reference| !resolves(reference))
+        .map(|reference| format!("{path}: refers to {reference}, which is not in it"))
+        .collect()
+}
+
 /// Names of the table that no route needs.
 pub fn without_a_route(needed: &BTreeSet<&str>, table: &BTreeSet<&str>) -> Vec<Violation> {
     table
@@ -84,6 +109,17 @@ mod tests {
     #[test]
     fn a_document_without_operations_is_caught() {
         assert_eq!(needs("openapi.json", &json!({}), &BTreeSet::new()).1.len(), 1);
+    }
+
+    #[test]
+    fn a_reference_that_leads_nowhere_is_caught() {
+        let document = |name: &str| {
+            json!({"paths": {"/v1/leases": {"get": {"parameters": [{"schema": {"$ref": format!("#/components/schemas/{name}")}}]}}},
+                   "components": {"schemas": {"Lease": {}}}})
+        };
+        assert_eq!(dangling("openapi.json", &document("Lease")).len(), 0);
+        assert_eq!(dangling("openapi.json", &document("Host")).len(), 1);
+        assert_eq!(dangling("openapi.json", &json!({"$ref": "other.json#/Lease"})).len(), 1);
     }
 
     #[test]

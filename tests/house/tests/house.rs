@@ -111,6 +111,7 @@ fn every_operation_says_who_may_call_it_and_every_permission_has_a_route() {
         let (permissions, violations) = openapi::needs(path, document, &table);
         needed.extend(permissions);
         found.extend(violations);
+        found.extend(openapi::dangling(path, document));
     }
     if absent.is_empty() {
         found.extend(openapi::without_a_route(&needed, &table));

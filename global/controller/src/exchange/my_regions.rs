@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 pub(super) struct Filter {
     /// Regions too that the tenant's right does not cover yet or any more; each that cannot be entered says why.
     #[serde(default)]
+    #[param(inline)]
     include: Option<Include>,
 }
 
