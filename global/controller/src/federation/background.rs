@@ -18,8 +18,9 @@ pub fn background(app: &App, life: &Lifecycle) {
     life.spawn("probes", async move {
         let cron = health::cron(app.settings.probe.period).context("settings.probe.period makes no schedule")?;
         let schedule = Schedule::new(app.ambient.clone()).await?;
+        let ending = stop.clone();
         schedule
-            .add("probes", &cron, move || health::round(app.clone()))
+            .add("probes", &cron, move || health::round(app.clone(), ending.clone()))
             .await?;
         schedule.run(stop).await
     });

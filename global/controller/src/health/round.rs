@@ -5,12 +5,18 @@ use exarch_common_base::RegionId;
 use exarch_common_pg::SystemTx;
 use std::time::Duration;
 use tokio::{task::JoinSet, time::sleep};
+use tokio_util::sync::CancellationToken;
 
-/// Probes every region that has a gateway. Returns when all of this round is done, within the period.
+/// Probes every region that has a gateway. Returns when all of this round is done, within the period; at once when the
+/// process ends, since most of a round is waiting for a region's place in the period.
 ///
 /// # Errors
 /// The database; regions whose probes were under way are probed nevertheless.
-pub async fn round(app: App) -> anyhow::Result<()> {
+pub async fn round(app: App, stop: CancellationToken) -> anyhow::Result<()> {
+    stop.run_until_cancelled(all(app)).await.unwrap_or(Ok(()))
+}
+
+async fn all(app: App) -> anyhow::Result<()> {
     let settings = &app.settings.probe;
     let number = number(app.ambient.now().unix_timestamp_nanos(), settings.period);
     let mut tx = SystemTx::begin(&app.app_pool, "probe-round").await?;

@@ -6,6 +6,8 @@ use std::{
     sync::atomic::Ordering,
     time::{Duration, Instant},
 };
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 async fn connected(world: &World, gateway: &Gateway) {
     let tunnels = &world.app.federation.tunnels;
@@ -127,7 +129,7 @@ async fn a_slow_region_delays_no_other_and_a_region_without_a_tunnel_misses_the_
     slow.behave(Manner::After(Duration::from_secs(10)));
     let before = (world.probes(slow.id).await.len(), world.probes(quick.id).await.len());
     let started = Instant::now();
-    round(world.app.clone()).await.unwrap();
+    round(world.app.clone(), CancellationToken::new()).await.unwrap();
     assert!(
         started.elapsed() < Duration::from_secs(4),
         "a round ends within its period: {:?}",
@@ -138,6 +140,26 @@ async fn a_slow_region_delays_no_other_and_a_region_without_a_tunnel_misses_the_
     assert_eq!(after.0.last().unwrap().0, "missed");
     assert_eq!(after.1.last().unwrap().0, "good");
     is(world.probes(dark.id).await.pop().unwrap(), "missed", "degraded");
+}
+
+#[tokio::test]
+async fn the_end_of_the_process_does_not_wait_for_a_round() {
+    let world = World::new().await;
+    let dark = world.region("dark").await;
+    let stop = CancellationToken::new();
+    let mut running = tokio::spawn(round(world.app.clone(), stop.clone()));
+    let early = timeout(Duration::from_millis(300), &mut running).await;
+    assert!(early.is_err(), "the round waits for the region's place in it");
+    stop.cancel();
+    timeout(Duration::from_secs(2), running)
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
+    assert!(
+        world.probes(dark.id).await.is_empty(),
+        "nothing is written of a region that nobody asked"
+    );
 }
 
 #[tokio::test]
@@ -173,7 +195,7 @@ async fn three_rounds_without_an_answer_make_a_region_unreachable_and_it_comes_b
     until("it is gone", || async { tunnels.of(gateway.id).is_empty() }).await;
     let rounds = async {
         while world.probes(gateway.id).await.last().unwrap().1 != "unreachable" {
-            round(world.app.clone()).await.unwrap();
+            round(world.app.clone(), CancellationToken::new()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
@@ -183,7 +205,7 @@ async fn three_rounds_without_an_answer_make_a_region_unreachable_and_it_comes_b
     let _down = gateway.down().await;
     let back = async {
         while world.probes(gateway.id).await.last().unwrap().1 != "healthy" {
-            round(world.app.clone()).await.unwrap();
+            round(world.app.clone(), CancellationToken::new()).await.unwrap();
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
