@@ -24,13 +24,16 @@ pub use renew::renew;
 pub use routes::{agent_routes, routes};
 
 use crate::app::App;
-use exarch_common_base::ResourceId;
+use exarch_common_base::{Fence, ResourceId};
 use exarch_common_http::Problem;
 use exarch_common_pg::{DbError, TenantTx};
 use exarch_common_runtime::Lifecycle;
 use exarch_common_wire::agent::HeldBatch;
 use observe::Observations;
-use std::sync::{Mutex, MutexGuard};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard},
+};
 
 /// Leases in one request at most.
 const MAX_BATCH: usize = 256;
@@ -76,6 +79,20 @@ pub async fn held(app: &App, tx: &mut TenantTx, resource: ResourceId) -> Result<
             name: found.name,
         });
     Ok(held.filter(|held| !held.remaining.is_zero()))
+}
+
+/// Those of `seen`, fences that guards have seen, which this database has never given: it has lost commits, or a guard was told by
+/// another region. Only resources that exist in the transaction's context count.
+///
+/// # Errors
+/// The database's.
+pub async fn never_given(tx: &mut TenantTx, seen: &[(ResourceId, Fence)]) -> Result<Vec<(ResourceId, Fence)>, DbError> {
+    let resources: Vec<ResourceId> = seen.iter().map(|(resource, _)| *resource).collect();
+    let given: HashMap<ResourceId, Fence> = store::highest_fences(tx, &resources).await?.into_iter().collect();
+    let ahead = seen
+        .iter()
+        .filter(|(resource, fence)| given.get(resource).is_some_and(|highest| fence > highest));
+    Ok(ahead.copied().collect())
 }
 
 fn check_batch(batch: &HeldBatch) -> Result<(), Problem> {

@@ -172,6 +172,28 @@ pub(super) async fn save_ended(tx: &mut TenantTx, lease: &Lease, now: OffsetDate
     Ok(())
 }
 
+/// The highest fence given for each of `resources` that has one and exists in the transaction's context.
+pub(super) async fn highest_fences(
+    tx: &mut TenantTx,
+    resources: &[ResourceId],
+) -> Result<Vec<(ResourceId, Fence)>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let ids: Vec<Uuid> = resources.iter().map(|id| id.uuid()).collect();
+    let rows = sqlx::query!(
+        "SELECT DISTINCT ON (resource_id) resource_id, epoch, generation FROM gw.lease
+          WHERE tenant_id = $1 AND resource_id = ANY ($2)
+          ORDER BY resource_id, epoch DESC, generation DESC",
+        tenant,
+        &ids,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let fences = rows
+        .into_iter()
+        .map(|row| (row.resource_id.into(), fence(row.epoch, row.generation)));
+    Ok(fences.collect())
+}
+
 /// How many leases are held in the transaction's context.
 pub(super) async fn count_held(tx: &mut TenantTx) -> Result<u64, DbError> {
     let tenant = tx.tenant().uuid();

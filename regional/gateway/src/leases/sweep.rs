@@ -62,11 +62,15 @@ impl Reconcile for Observer {
         app.leases
             .waiting
             .wake(|resource| !shown.contains(&resource) || quiet.contains(&resource));
-        let mut marked = 0;
+        let (mut marked, mut failed) = (0, None);
         for sight in over {
-            marked += u64::from(expire(app, &sight).await?);
+            // one row that cannot be marked must not hold up the others
+            match expire(app, &sight).await {
+                Ok(done) => marked += u64::from(done),
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(marked)
+        failed.map_or(Ok(marked), |error| Err(error.into()))
     }
 }
 

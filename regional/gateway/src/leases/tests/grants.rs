@@ -4,11 +4,12 @@ use crate::{
         AgentCaller,
         testing::{agent_row, process},
     },
-    leases::{GrantError, release, renew, request},
+    leases::{GrantError, never_given, release, renew, request},
     testing::{Limits, World},
 };
 use exarch_common_base::Fence;
 use exarch_common_http::Problem;
+use exarch_common_pg::TenantTx;
 use exarch_common_wire::{
     agent::{GrantVerdict, RequestLease, Verdict},
     grant::{self, Action},
@@ -331,5 +332,26 @@ async fn what_makes_no_sense_is_refused() {
     ] {
         let refused = request(scene.app(), &scene.one, &bad).await.unwrap_err();
         assert_eq!(Problem::from(refused).document().status, 422);
+    }
+}
+
+#[tokio::test]
+async fn a_fence_that_was_never_given_is_noticed() {
+    let world = World::new().await;
+    let scene = Scene::new(&world).await;
+    let lease = granted(scene.app(), &scene.one, scene.volume).await;
+    let mut tx = TenantTx::begin(&world.app.app_pool, &scene.one).await.unwrap();
+    let above = (scene.volume, Fence::new(1, 2));
+    for (seen, ahead) in [
+        (vec![(scene.volume, lease.fence)], vec![]),
+        (vec![above], vec![above]),
+        (
+            vec![(scene.volume, Fence::new(2, 1))],
+            vec![(scene.volume, Fence::new(2, 1))],
+        ),
+        // not this agent's to say anything about
+        (vec![(world.app.ambient.id(), Fence::new(9, 9))], vec![]),
+    ] {
+        assert_eq!(never_given(&mut tx, &seen).await.unwrap(), ahead);
     }
 }
