@@ -56,21 +56,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
     }
 }
 
-/// A JSON body from another process of ours: read as strictly as [`Json`], but members that it does not know are ignored,
-/// because the sender may be a version ahead.
-#[derive(Clone, Copy, Debug)]
-pub struct FromPeer<T>(pub T);
-
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for FromPeer<T> {
-    type Rejection = Problem;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        check_content_type(request.headers())?;
-        let value = parse_value(&read_body(request.into_body()).await?)?;
-        typed(value).map(Self)
-    }
-}
-
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         match serde_json::to_vec(&self.0) {
@@ -172,20 +157,14 @@ fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
             unknown.push(ignored_pointer(&path));
         }
     };
-    let decoded = typed(serde_ignored::Deserializer::new(value, &mut note))?;
+    let decoded = serde_path_to_error::deserialize(serde_ignored::Deserializer::new(value, &mut note))
+        .map_err(|e| invalid().error(pointer(e.path()), reason(&e.inner().to_string())))?;
     if unknown.is_empty() {
         return Ok(decoded);
     }
     Err(unknown
         .into_iter()
         .fold(invalid(), |p, at| p.error(at, "is not a field of this request")))
-}
-
-fn typed<'de, T: DeserializeOwned>(
-    source: impl serde::Deserializer<'de, Error = serde_json::Error>,
-) -> Result<T, Problem> {
-    serde_path_to_error::deserialize(source)
-        .map_err(|e| invalid().error(pointer(e.path()), reason(&e.inner().to_string())))
 }
 
 /// Says what was expected; a wrong value is not repeated (it may be a secret in the wrong place).

@@ -25,7 +25,7 @@ pub mod tunnel;
 
 pub use answers::{Created, Versioned};
 pub use api::{Api, Gate, PeerBody, RouteEntry, RouteKind, openapi_json};
-pub use json::{FromPeer, Json, MAX_BODY, MAX_DEPTH, OptionalJson, parse, parse_value, read_body};
+pub use json::{Json, MAX_BODY, MAX_DEPTH, OptionalJson, parse, parse_value, read_body};
 pub use layers::RequestContext;
 pub use page::{Page, PageQuery, Paging};
 pub use params::{List, Path, Query, pairs, typed};

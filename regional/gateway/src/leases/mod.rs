@@ -95,6 +95,14 @@ pub async fn never_given(tx: &mut TenantTx, seen: &[(ResourceId, Fence)]) -> Res
     Ok(ahead.copied().collect())
 }
 
+/// The highest fence ever given for `resource`.
+///
+/// # Errors
+/// The database's.
+pub async fn highest_fence(tx: &mut TenantTx, resource: ResourceId) -> Result<Option<Fence>, DbError> {
+    Ok(store::newest(tx, resource).await?.map(|found| found.lease.fence))
+}
+
 fn check_batch(batch: &HeldBatch) -> Result<(), Problem> {
     if batch.leases.len() > MAX_BATCH {
         return Err(Problem::unprocessable("invalid-value")

@@ -113,3 +113,18 @@ async fn whoever_holds_a_role_in_one_cluster_sees_its_resources_alone() {
         .problem(404, "not-found");
     cluster_admin.post("/v1/resources", volume(own, "w")).await.expect(201);
 }
+
+#[tokio::test]
+async fn a_resource_shows_the_highest_fence_that_was_given_for_it() {
+    let world = World::new().await;
+    let tenant = world.tenant("a", Limits::default());
+    let admin = world.person(tenant, Role::TenantAdmin);
+    let cluster = admin.cluster("edge").await;
+    let (resource, other) = (admin.resource(cluster, "v").await, admin.resource(cluster, "w").await);
+    let agent = world.agent(tenant, cluster, "edge-1").await;
+    world.lease(resource, &agent).await;
+    let shown = admin.get(&format!("/v1/resources/{resource}")).await.expect(200);
+    assert_eq!(shown["fence"], "1.1");
+    let shown = admin.get(&format!("/v1/resources/{other}")).await.expect(200);
+    assert!(shown.get("fence").is_none());
+}

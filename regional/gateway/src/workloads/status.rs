@@ -1,8 +1,12 @@
 //! `POST /agent/v1/assignments/status`: what became of a workload on the agent that asks.
 use super::store;
-use crate::{agents::AgentCaller, app::App, gate::nothing_here};
+use crate::{
+    agents::{AgentCaller, Wire},
+    app::App,
+    gate::nothing_here,
+};
 use axum::{extract::State, http::StatusCode};
-use exarch_common_http::{FromPeer, Problem};
+use exarch_common_http::Problem;
 use exarch_common_pg::TenantTx;
 use exarch_common_wire::agent::AssignmentStatus;
 
@@ -14,7 +18,7 @@ const DETAIL: usize = 500;
 pub(super) async fn report_status(
     State(app): State<App>,
     agent: AgentCaller,
-    FromPeer(status): FromPeer<AssignmentStatus>,
+    Wire(status): Wire<AssignmentStatus>,
 ) -> Result<StatusCode, Problem> {
     let detail: String = status.detail.chars().take(DETAIL).collect();
     let status = AssignmentStatus { detail, ..status };
