@@ -77,12 +77,18 @@ run_part() {
   if [[ $outcome == ok ]]; then
     say "${GREEN}part $part: ok in $took s${PLAIN}"
   else
+    failures "$log"
     show_end "$log" 60
     say "${RED}part $part: FAILED in $took s; read $log${PLAIN}"
   fi
   allowed=$(budget "$part")
   if ((took > allowed)); then say "part $part: over its budget of $allowed s"; fi
   RESULTS+=("$part $outcome $took $passed $failed")
+}
+
+# failures LOG: the tests that failed, however far from the end they stand.
+failures() {
+  grep -hE '^test .* \.\.\. FAILED$|^thread .* panicked at |^ *(FAIL|FAILED|×|✗|not ok) ' "$1" | head -n 40 | sed 's/^ */        /' >&2 || :
 }
 
 # counts PART: whether it is made of tests, so that none at all is a failure.

@@ -179,8 +179,9 @@ pub fn pairs(fields: &[(String, String)], color: bool) -> String {
 fn bare(color: bool) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
-    // The caller knows better than the library whether there are colours: it knows the flags too.
+    // The caller knows better than the library whether there are colours: it knows the flags too, and has read NO_COLOR.
     if color {
+        crossterm::style::force_color_output(true);
         table.enforce_styling().style_text_only();
     } else {
         table.force_no_tty();
