@@ -105,6 +105,10 @@ permissions! {
         list List Read "List the tenants of the federation.";
         read Read Read "Show a tenant's name, state and life cycle, not its data.";
         create Create Write "Create a tenant and invite its first administrator.";
+        suspend Suspend Write "Suspend a tenant for billing, for an incident, or to hold it.";
+        resume Resume Write "Make a suspended tenant active again.";
+        delete Delete Write "Begin the deletion of a tenant.";
+        restore Restore Write "Stop the deletion of a tenant; it is held until it is resumed.";
     }
     entitlement in System {
         list List Read "List which tenants are entitled to which regions.";

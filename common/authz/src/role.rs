@@ -112,6 +112,10 @@ impl Role {
                     REGISTRY_READ.union(PermissionSet::named(&[
                         "region.register",
                         "tenant.create",
+                        "tenant.suspend",
+                        "tenant.resume",
+                        "tenant.delete",
+                        "tenant.restore",
                         "entitlement.list",
                         "entitlement.grant",
                         "entitlement.revoke",

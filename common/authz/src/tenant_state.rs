@@ -71,6 +71,20 @@ impl TenantState {
         }
     }
 
+    /// Whether a tenant may go from here to `next`. Deletion begins only where no hold forbids it, and what was restored is held
+    /// until somebody has looked at it.
+    pub const fn may_become(self, next: Self) -> bool {
+        use TenantState::{Active, Deleted, Deleting, SuspendedBilling, SuspendedHold, SuspendedIncident};
+        match (self, next) {
+            (Active, SuspendedBilling | SuspendedIncident | SuspendedHold | Deleting)
+            | (SuspendedBilling, Active | SuspendedIncident | SuspendedHold | Deleting)
+            | (SuspendedIncident, Active | SuspendedBilling | SuspendedHold | Deleting)
+            | (SuspendedHold, Active | SuspendedBilling | SuspendedIncident)
+            | (Deleting, SuspendedHold | Deleted) => true,
+            (Active | SuspendedBilling | SuspendedIncident | SuspendedHold | Deleting | Deleted, _) => false,
+        }
+    }
+
     /// Whether this state leaves `permission` to those who hold it. In an incident the policy asks further that the caller
     /// be an administrator or auditor.
     pub const fn allows(self, permission: Permission) -> Result<(), StateRefusal> {
@@ -131,6 +145,28 @@ impl<'de> Deserialize<'de> for TenantState {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// The steps of the design, written out; from a state to itself there is none.
+    #[test]
+    fn a_tenant_goes_only_where_the_table_says() {
+        use TenantState::*;
+        let suspended = [SuspendedBilling, SuspendedIncident, SuspendedHold];
+        let mut allowed = vec![
+            (Active, Deleting),
+            (SuspendedBilling, Deleting),
+            (SuspendedIncident, Deleting),
+        ];
+        allowed.extend([(Deleting, SuspendedHold), (Deleting, Deleted)]);
+        for from in suspended {
+            allowed.extend([(Active, from), (from, Active)]);
+            allowed.extend(suspended.into_iter().filter(|to| *to != from).map(|to| (from, to)));
+        }
+        for from in TenantState::ALL {
+            for to in TenantState::ALL {
+                assert_eq!(from.may_become(to), allowed.contains(&(from, to)), "{from} to {to}");
+            }
+        }
+    }
 
     /// The table of the design, written out: what is answered to read, export, write, and what agents get.
     #[test]

@@ -44,6 +44,45 @@ pub enum Command {
         #[arg(long, value_name = "NAME", requires = "admin_email")]
         admin_name: Option<String>,
     },
+    /// Suspend a tenant: for billing it still reads, in an incident its administrators and auditors do, held it cannot be deleted
+    Suspend {
+        /// Slug or id
+        #[arg(value_name = "TENANT")]
+        key: String,
+        /// What the suspension leaves to the tenant
+        #[arg(long, value_parser = ["billing", "incident", "hold"])]
+        cause: String,
+        /// Why, for the audit
+        #[arg(long)]
+        reason: String,
+    },
+    /// Make a suspended tenant active again
+    Resume {
+        /// Slug or id
+        #[arg(value_name = "TENANT")]
+        key: String,
+        /// Why, for the audit
+        #[arg(long)]
+        reason: String,
+    },
+    /// Begin the deletion of a tenant: its workloads stop, and only exports still work
+    Delete {
+        /// Slug or id
+        #[arg(value_name = "TENANT")]
+        key: String,
+        /// Why, for the audit
+        #[arg(long)]
+        reason: String,
+    },
+    /// Stop the deletion of a tenant; it is held until it is resumed
+    Restore {
+        /// Slug or id
+        #[arg(value_name = "TENANT")]
+        key: String,
+        /// Why, for the audit
+        #[arg(long)]
+        reason: String,
+    },
     /// Put another of your tenants in force; the session for the one before ends
     Switch {
         /// Slug or id
@@ -110,8 +149,24 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             let answer = cx.global().await?.post("/v1/tenants", &body).await?;
             bootstrap::person(cx, &answer, &answer["admin"])
         }
+        Command::Suspend { key, cause, reason } => {
+            step(cx, &key, "suspend", &json!({ "cause": cause, "reason": reason })).await
+        }
+        Command::Resume { key, reason } => step(cx, &key, "resume", &json!({ "reason": reason })).await,
+        Command::Delete { key, reason } => {
+            let asked = format!("The workloads of tenant {key} stop, and its people can only export.");
+            cx.confirm(&asked).await?;
+            step(cx, &key, "delete", &json!({ "reason": reason })).await
+        }
+        Command::Restore { key, reason } => step(cx, &key, "restore", &json!({ "reason": reason })).await,
         Command::Switch { key } => switch(cx, &tenant_key(&key)?).await,
     }
+}
+
+/// One step of a tenant's life; answers the tenant as it is then.
+async fn step(cx: &Context, key: &str, action: &str, body: &Value) -> Result<(), Failure> {
+    let path = format!("/v1/tenants/{}/{action}", tenant_key(key)?);
+    cx.out.one(&cx.global().await?.post(&path, body).await?)
 }
 
 fn mine(me: &Value) -> Vec<Value> {

@@ -32,7 +32,7 @@ impl fmt::Display for TenantKey {
 }
 
 /// The one answer for a tenant that is not there or not yours to know.
-fn not_found() -> Problem {
+pub(super) fn not_found() -> Problem {
     Problem::not_found("tenant-not-found").detail("There is no such tenant.")
 }
 

@@ -2,6 +2,7 @@
 //! only its members do.
 mod create;
 mod key;
+mod life;
 mod list;
 mod store;
 
@@ -39,5 +40,5 @@ pub struct Tenant {
 
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    create::routes(list::routes(api))
+    create::routes(life::routes(list::routes(api)))
 }

@@ -1,6 +1,6 @@
 use super::{Tenant, TenantKey};
 use exarch_common_authz::TenantState;
-use exarch_common_pg::DbError;
+use exarch_common_pg::{DbError, TenantTx};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -56,6 +56,32 @@ pub async fn page(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> R
     .fetch_all(conn)
     .await?;
     Ok(rows.into_iter().filter_map(Row::read).collect())
+}
+
+/// The transaction's tenant, which nobody else changes until its end.
+pub async fn lock(tx: &mut TenantTx) -> Result<Option<Tenant>, DbError> {
+    let id = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT id, slug, name, state, state_since, created_at FROM gc.tenant WHERE id = $1 FOR UPDATE",
+        id
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.and_then(Row::read))
+}
+
+pub async fn set_state(tx: &mut TenantTx, state: TenantState, at: OffsetDateTime) -> Result<(), DbError> {
+    let id = tx.tenant().uuid();
+    sqlx::query!(
+        "UPDATE gc.tenant SET state = $2, state_since = $3, updated_at = $3 WHERE id = $1",
+        id,
+        state.as_str(),
+        at
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 pub async fn insert(

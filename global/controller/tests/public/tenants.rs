@@ -279,3 +279,101 @@ async fn a_suspended_tenant_reads_and_writes_what_its_state_leaves() {
     admin.post("/v1/users", invite).await.status(201);
     reader.get("/v1/me").await.ok();
 }
+
+#[tokio::test]
+async fn a_tenant_goes_through_its_life_with_a_reason_for_each_step() {
+    let world = World::new().await;
+    let (id, admin) = world.tenant("north").await;
+    let (_, reader) = world.member(&admin, "r@n.example", &["read-only"]).await;
+    let owner = world.owner().await;
+    let step =
+        async |action: &str, body: serde_json::Value| owner.post(&format!("/v1/tenants/north/{action}"), body).await;
+    let why = json!({"reason": "asked for by the customer"});
+    let suspend = |cause: &str| json!({"cause": cause, "reason": "asked for by the customer"});
+
+    let restored = step("restore", why.clone()).await.problem(409, "tenant-state");
+    assert_eq!(restored["detail"], "north is active: it is not being deleted.");
+    assert_eq!(
+        step("suspend", suspend("billing")).await.ok()["state"],
+        "suspended(billing)"
+    );
+    // reads go on, writes are 402, for the administrator too
+    admin.get("/v1/users").await.ok();
+    let invite = json!({"email": "n@n.example", "display_name": "N", "roles": ["auditor"]});
+    assert_eq!(admin.post("/v1/users", invite).await.code, 402);
+    step("suspend", suspend("billing")).await.problem(409, "tenant-state");
+    assert_eq!(
+        step("suspend", suspend("incident")).await.ok()["state"],
+        "suspended(incident)"
+    );
+    admin.get("/v1/users").await.ok();
+    // an incident leaves those who neither administer nor audit without the tenant
+    assert!(reader.get("/v1/me").await.code >= 400);
+
+    assert_eq!(step("suspend", suspend("hold")).await.ok()["state"], "suspended(hold)");
+    let held = step("delete", why.clone()).await.problem(409, "tenant-state");
+    assert_eq!(held["detail"], "north is suspended(hold): resume it first.");
+    step("resume", why.clone()).await.ok();
+    step("resume", why.clone()).await.problem(409, "tenant-state");
+    let deleting = step("delete", why.clone()).await.ok();
+    assert_eq!((&deleting["state"], &deleting["id"]), (&json!("deleting"), &json!(id)));
+    admin.get("/v1/users").await.problem(403, "tenant-deleting");
+    for (action, body) in [
+        ("suspend", suspend("hold")),
+        ("resume", why.clone()),
+        ("delete", why.clone()),
+    ] {
+        step(action, body).await.problem(409, "tenant-state");
+    }
+    assert_eq!(step("restore", why.clone()).await.ok()["state"], "suspended(hold)");
+    assert_eq!(step("resume", why.clone()).await.ok()["state"], "active");
+    admin.get("/v1/users").await.ok();
+
+    // the customer reads in its own audit what was done to it, and why; the provider in its own
+    for (reader, path) in [(&admin, "/v1/audit"), (&owner, "/v1/federation-audit")] {
+        let audit = reader.get(&format!("{path}?limit=100")).await.ok();
+        let steps: Vec<_> = audit["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .rev()
+            .filter(|row| {
+                row["target"]["kind"] == "tenant" && row["outcome"] == "ok" && row["action"] != "tenant.create"
+            })
+            .map(|row| (row["action"].as_str().unwrap(), row["reason"].as_str().unwrap()))
+            .collect();
+        let expected = ["suspend", "suspend", "suspend", "resume", "delete", "restore", "resume"];
+        let expected: Vec<_> = expected.iter().map(|a| format!("tenant.{a}")).collect();
+        assert_eq!(
+            steps.iter().map(|(action, _)| *action).collect::<Vec<_>>(),
+            expected,
+            "{path}"
+        );
+        assert!(
+            steps.iter().all(|(_, reason)| *reason == "asked for by the customer"),
+            "{path}"
+        );
+    }
+    for body in [
+        json!({"reason": ""}),
+        json!({"cause": "hold"}),
+        json!({"cause": "fun", "reason": "x"}),
+    ] {
+        assert!([400, 422].contains(&step("suspend", body).await.code));
+    }
+}
+
+#[tokio::test]
+async fn of_many_steps_at_once_one_is_taken() {
+    let world = World::new().await;
+    world.tenant("north").await;
+    let owner = world.owner().await;
+    let all = (0..10).map(|_| owner.post("/v1/tenants/north/delete", json!({"reason": "x"})));
+    let codes: Vec<u16> = futures_util::future::join_all(all)
+        .await
+        .iter()
+        .map(|answer| answer.code)
+        .collect();
+    assert_eq!(codes.iter().filter(|code| **code == 200).count(), 1, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| **code == 409).count(), 9, "{codes:?}");
+}

@@ -47,6 +47,12 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         "GET /v1/tenants" | "GET /v1/federation-audit" => Staff(route[4..].to_owned(), Value::Null),
         "POST /v1/tenants" => Staff("/v1/tenants".into(), json!({"slug": "x", "name": "x"})),
         "GET /v1/tenants/{id}" => Staff(of_tenant, Value::Null),
+        "POST /v1/tenants/{id}/suspend" => {
+            Staff(format!("{of_tenant}/suspend"), json!({"cause": "hold", "reason": "x"}))
+        }
+        "POST /v1/tenants/{id}/resume" | "POST /v1/tenants/{id}/delete" | "POST /v1/tenants/{id}/restore" => {
+            Staff(route[5..].replace("{id}", tenant), json!({"reason": "x"}))
+        }
         "GET /v1/tenants/{id}/entitlements" => Staff(format!("{of_tenant}/entitlements"), Value::Null),
         "POST /v1/tenants/{id}/entitlements" => {
             Staff(format!("{of_tenant}/entitlements"), json!({"region": "eu-north"}))
