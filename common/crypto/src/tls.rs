@@ -112,6 +112,22 @@ pub fn server_config(
     Ok(config)
 }
 
+/// Whether a listener with these roots would let a client with this certificate in at `now`: to be asked before a new
+/// certificate takes the place of one that works.
+///
+/// # Errors
+/// [`PkiError`], with the reason.
+pub fn check_client(roots_der: &[Vec<u8>], certificate: &[u8], now: time::OffsetDateTime) -> Result<(), PkiError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots(roots_der)?, provider())
+        .build()
+        .map_err(library)?;
+    let now = Duration::from_secs(now.unix_timestamp().try_into().map_err(library)?);
+    verifier
+        .verify_client_cert(&CertificateDer::from(certificate), &[], UnixTime::since_unix_epoch(now))
+        .map_err(library)?;
+    Ok(())
+}
+
 /// Verifies as the other does; a certificate that expired not too long ago it verifies as of the moment of its end.
 #[derive(Debug)]
 struct Lenient(Arc<dyn ClientCertVerifier>);

@@ -80,6 +80,23 @@ pub struct GrantKey {
     pub public: String,
 }
 
+/// Where [`RenewCertificate`] goes. The one path that answers on a connection whose certificate has expired.
+pub const CERTIFICATE_PATH: &str = "/agent/v1/certificate";
+
+/// `POST /agent/v1/certificate`: another certificate for the key of the connection's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RenewCertificate {
+    /// Signing request of the same key, DER in base64url.
+    pub csr: String,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RenewedCertificate {
+    /// DER in base64url.
+    pub certificate: String,
+}
+
 /// The answer to `POST /agent/v1/session/challenge`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Challenge {

@@ -48,6 +48,9 @@ impl exarch_common_http::Gate for Gate {
             return Err(Problem::unavailable("database-unavailable", Duration::from_secs(1))
                 .detail("The database cannot be reached at the moment; try again shortly."));
         }
+        if self.face == Face::Agents {
+            agents::sessions::in_time(&self.app, parts)?;
+        }
         match (self.face, kind) {
             (_, RouteKind::Public) => Ok(()),
             (Face::Public, RouteKind::SelfOnly | RouteKind::Needs(_)) => {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// All settings of a gateway.
@@ -73,11 +74,18 @@ pub struct Agents {
     pub names: Vec<String>,
     /// Where agents reach it; told in the line that enrols one.
     pub url: String,
+    /// Life of an agent's certificate; it is renewed after a third of it.
+    #[serde(default = "Agents::certificate", with = "duration")]
+    pub certificate: Duration,
 }
 
 impl Agents {
     fn listen() -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], 9441))
+    }
+
+    fn certificate() -> Duration {
+        7 * DAY
     }
 }
 
@@ -289,6 +297,7 @@ impl Validate for Agents {
             check.refuse("names", "must hold at least one name or address of this listener");
         }
         url(check, "url", &self.url, &["https://"]);
+        check.duration("certificate", self.certificate, HOUR..=30 * DAY);
     }
 }
 

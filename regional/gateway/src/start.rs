@@ -36,7 +36,8 @@ use zeroize::Zeroizing;
 /// Between two looks at a database that is away.
 const RETRY: Duration = Duration::from_secs(1);
 const CERTIFICATE_LIFE: time::Duration = time::Duration::days(30);
-const CERTIFICATE_RENEWAL: Duration = Duration::from_secs(24 * 3600);
+const CERTIFICATE_RENEWAL: time::Duration = time::Duration::DAY;
+const CERTIFICATE_LOOK: Duration = Duration::from_secs(60);
 
 /// The pools of a gateway; nothing is connected yet. Call it inside the runtime.
 ///
@@ -103,7 +104,7 @@ pub async fn start(ambient: Ambient, settings: Settings, life: &Lifecycle) -> an
 /// # Errors
 /// The certificate cannot be made: a configured name is none.
 pub fn serve_agents(app: &App, listener: TlsListener, life: &Lifecycle) -> anyhow::Result<()> {
-    let (with, with_rx) = watch::channel(Arc::new(agents_tls(app, Clients::Required)?));
+    let (with, with_rx) = watch::channel(Arc::new(agents_tls(app, Clients::RequiredOrExpired)?));
     let (without, without_rx) = watch::channel(Arc::new(agents_tls(app, Clients::Optional)?));
     let protocols = vec![
         Protocol {
@@ -126,12 +127,18 @@ pub fn serve_agents(app: &App, listener: TlsListener, life: &Lifecycle) -> anyho
     });
     let (app, stop) = (app.clone(), life.stop());
     life.spawn("agents certificate", async move {
+        let mut made = app.ambient.now();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                () = tokio::time::sleep(CERTIFICATE_RENEWAL) => {}
+                // looked at often, because a sleep does not count the time in which the host was suspended
+                () = tokio::time::sleep(CERTIFICATE_LOOK) => {}
             }
-            with.send_replace(Arc::new(agents_tls(&app, Clients::Required)?));
+            if app.ambient.now() - made < CERTIFICATE_RENEWAL {
+                continue;
+            }
+            made = app.ambient.now();
+            with.send_replace(Arc::new(agents_tls(&app, Clients::RequiredOrExpired)?));
             without.send_replace(Arc::new(agents_tls(&app, Clients::Optional)?));
         }
     });
@@ -148,7 +155,7 @@ fn agents_tls(app: &App, clients: Clients) -> anyhow::Result<ServerConfig> {
         chain: vec![issued.der, ca.der().to_vec()],
         key: Zeroizing::new(key.pkcs8().to_vec()),
     };
-    Ok(tls::server_config(&identity, &[ca.der().to_vec()], clients, &[])?)
+    Ok(tls::server_config(&identity, app.secrets.agent_roots(), clients, &[])?)
 }
 
 async fn start_ops(

@@ -24,7 +24,10 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_authz::{Binding, Caller, On, Principal, Role, TenantState, policy};
 use exarch_common_base::{Ambient, ClusterId, HostId, Id, LeaseId, ManualClock, ResourceId, TenantId};
-use exarch_common_crypto::seal::Sealer;
+use exarch_common_crypto::{
+    seal::Sealer,
+    sign::{Algorithm, SigningKey},
+};
 use exarch_common_http::{Gate, Problem, RouteKind, layers};
 use exarch_common_pg::{
     AppPool, Clusters, InTenant, Login, Migrations, OwnerPool, PoolSettings, RenewPool, Schema, SweepPool, SystemTx,
@@ -65,6 +68,12 @@ impl World {
     /// Two tenants may be made in it; it knows none yet.
     pub(crate) async fn new() -> Self {
         let (ambient, clock) = Ambient::manual(datetime!(2026-01-01 12:00 UTC), 1);
+        Self::with(ambient, clock).await
+    }
+
+    /// The same, begun at another time: one whose clock is moved up to the present meets handshakes, which know no other.
+    pub(crate) async fn begun(start: time::OffsetDateTime) -> Self {
+        let (ambient, clock) = Ambient::manual(start, 1);
         Self::with(ambient, clock).await
     }
 
@@ -152,6 +161,14 @@ impl World {
         self.replicas.lock().unwrap().push(app.clone());
         self.publish();
         app
+    }
+
+    /// The region's agents have another authority from now on; replicas learn of it at their start.
+    pub(crate) async fn next_agent_ca(&self) {
+        let mut tx = SystemTx::begin(&self.app.app_pool, "test").await.unwrap();
+        let key = SigningKey::generate(Algorithm::Es384).unwrap();
+        secrets::next_agent_ca(&mut tx, &sealer(), &self.app.ambient, &key).await;
+        tx.commit().await.unwrap();
     }
 
     /// The gateway of another region that knows the same tenants, on a cluster of its own that may be stopped.

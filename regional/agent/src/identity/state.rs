@@ -1,10 +1,6 @@
 //! The state directory. Everything in it is written whole or not at all, readable by its owner alone.
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_base::{AgentId, ClusterId, RegionId, ResourceId, TenantId};
-use exarch_common_crypto::{
-    sign::{Algorithm, SigningKey},
-    tls,
-};
+use exarch_common_crypto::sign::{Algorithm, SigningKey};
 use exarch_common_wire::agent::{Enrolled, GrantKey, OpenSession};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -176,6 +172,14 @@ impl State {
         self.write(IDENTITY, &json(identity))
     }
 
+    /// Keeps a renewed certificate; from now on every start shows it.
+    ///
+    /// # Errors
+    /// The disk; the one before stays.
+    pub fn keep_certificate(&self, identity: &Identity) -> Result<(), StateError> {
+        self.write(IDENTITY, &json(identity))
+    }
+
     /// The chain value last received.
     ///
     /// # Errors
@@ -274,20 +278,6 @@ impl State {
 
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec_pretty(value).expect("plain structures serialize to JSON")
-}
-
-/// The TLS identity of an enrolled agent.
-///
-/// # Errors
-/// The stored certificate is damaged.
-pub(crate) fn tls_identity(identity: &Identity, key: &SigningKey) -> Result<(tls::Identity, Vec<u8>), StateError> {
-    let der = |text: &str| B64.decode(text).map_err(|_| StateError::Damaged(IDENTITY.into()));
-    let (certificate, ca) = (der(&identity.certificate)?, der(&identity.agent_ca)?);
-    let tls = tls::Identity {
-        chain: vec![certificate, ca.clone()],
-        key: Zeroizing::new(key.pkcs8().to_vec()),
-    };
-    Ok((tls, ca))
 }
 
 #[cfg(test)]

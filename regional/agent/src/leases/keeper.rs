@@ -169,7 +169,8 @@ impl Keeper {
             .request(Method::POST, path)
             .json(&HeldBatch { leases })
             .timeout(timeout);
-        let answer: Verdicts = client.send(request).await?;
+        let answer: Result<Verdicts, ClientError> = client.send(request).await;
+        let answer = answer.inspect_err(|e| self.link.heed(&client, e))?;
         Ok(answer.verdicts)
     }
 

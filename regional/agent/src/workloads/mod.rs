@@ -82,13 +82,9 @@ impl Work {
     async fn poll(&self, after: u64) -> Result<Assignments, ClientError> {
         let client = self.link.client().await;
         let path = format!("/agent/v1/assignments?after={after}&wait_ms={}", LONG_POLL.as_millis());
-        client
-            .send(
-                client
-                    .request(Method::GET, &path)
-                    .timeout(LONG_POLL + Duration::from_secs(10)),
-            )
-            .await
+        let request = client.request(Method::GET, &path);
+        let polled = client.send(request.timeout(LONG_POLL + Duration::from_secs(10))).await;
+        polled.inspect_err(|e| self.link.heed(&client, e))
     }
 
     /// Converges on what should run here, until told to stop; then everything is ended and its leases released.

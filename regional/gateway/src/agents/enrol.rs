@@ -15,7 +15,7 @@ use axum::{extract::State, http::request::Parts};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_base::{AgentId, RegionId, Slug, TenantId};
 use exarch_common_crypto::{
-    pki::{self, PkiError},
+    pki::{self, Issued, PkiError},
     sign::{Algorithm, PublicKey},
 };
 use exarch_common_http::{Json, Problem, serve::Peer};
@@ -28,8 +28,6 @@ use exarch_common_wire::{
 use serde_json::json;
 use time::{Duration, format_description::well_known::Rfc3339};
 
-/// Life of an agent's certificate.
-const CERTIFICATE: Duration = Duration::days(7);
 /// How far the clock of an agent that polls may be off, in seconds.
 const POLL_SKEW: i64 = 60;
 
@@ -223,6 +221,7 @@ async fn admit(app: &App, newcomer: &Newcomer, token: &BootstrapToken, input: &E
                 name: name.to_string(),
                 state,
                 epoch: 1,
+                public_key,
                 csr,
                 certificate: None,
             };
@@ -334,19 +333,12 @@ pub(super) fn not_active(state: AgentState) -> Problem {
 /// The certificate stays the same then, the link does not, because it is not kept in clear.
 async fn hand_out(app: &App, tx: &mut TenantTx, id: AgentId, agent: Locked) -> Result<Enrolled, Problem> {
     let (region, tenant): (RegionId, TenantId) = (app.region.id, tx.tenant());
-    let ca = app.secrets.agent_ca();
     let kept = agent
         .certificate
-        .filter(|(_, until)| *until - app.ambient.now() > CERTIFICATE / 2);
+        .filter(|(_, until)| *until - app.ambient.now() > app.settings.agents.certificate / 2);
     let certificate = match kept {
         Some((der, _)) => der,
-        None => {
-            let issued = ca
-                .issue_client(&app.ambient, &agent.csr, &names::agent_uri(region, id), CERTIFICATE)
-                .map_err(|e| Problem::internal(&e))?;
-            store::set_certificate(tx, id, &issued.der, issued.not_after).await?;
-            issued.der
-        }
+        None => certificate(app, tx, id, &agent.csr).await?.der,
     };
     let link = Link::new(1, &app.ambient.bytes());
     if !store::begin_chain(tx, agent.cluster, id, link.hash()).await? {
@@ -360,8 +352,18 @@ async fn hand_out(app: &App, tx: &mut TenantTx, id: AgentId, agent: Locked) -> R
         cluster: agent.cluster,
         name: agent.name,
         certificate: B64.encode(certificate),
-        agent_ca: B64.encode(ca.der()),
+        agent_ca: B64.encode(app.secrets.agent_ca().der()),
         chain: link.as_str().to_owned(),
         grant_keys: app.secrets.grant_keys(),
     })
+}
+
+/// A new certificate for the key of a request that has been checked; it is the agent's newest from now on.
+pub(super) async fn certificate(app: &App, tx: &mut TenantTx, id: AgentId, csr: &[u8]) -> Result<Issued, Problem> {
+    let life = Duration::try_from(app.settings.agents.certificate).map_err(|e| Problem::internal(&e))?;
+    let uri = names::agent_uri(app.region.id, id);
+    let issued = app.secrets.agent_ca().issue_client(&app.ambient, csr, &uri, life);
+    let issued = issued.map_err(|e| Problem::internal(&e))?;
+    store::set_certificate(tx, id, &issued.der, issued.not_after).await?;
+    Ok(issued)
 }

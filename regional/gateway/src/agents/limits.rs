@@ -8,17 +8,22 @@ use governor::{
 use std::{hash::Hash, net::IpAddr, num::NonZeroU32};
 
 const PER_MINUTE: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+/// Many agents may come from one address.
+const OF_AN_ADDRESS: NonZeroU32 = NonZeroU32::new(1200).expect("not zero");
 
 /// What is counted apart for each agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum SessionRoute {
     Challenge,
     Open,
+    Renew,
 }
 
-/// Per replica: 60 a minute for each agent and route of a session, and for each address that enrols.
+/// Per replica: 60 a minute for each agent and route of a session, 1,200 for the agents of one address together, and 60 for
+/// each address that enrols.
 pub(super) struct Limits {
     sessions: DefaultKeyedRateLimiter<(AgentId, SessionRoute)>,
+    callers: DefaultKeyedRateLimiter<IpAddr>,
     addresses: DefaultKeyedRateLimiter<IpAddr>,
 }
 
@@ -26,6 +31,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             sessions: DefaultKeyedRateLimiter::keyed(Quota::per_minute(PER_MINUTE)),
+            callers: DefaultKeyedRateLimiter::keyed(Quota::per_minute(OF_AN_ADDRESS)),
             addresses: DefaultKeyedRateLimiter::keyed(Quota::per_minute(PER_MINUTE)),
         }
     }
@@ -36,6 +42,10 @@ impl Limits {
         check(&self.sessions, &(agent, route))
     }
 
+    pub(super) fn caller(&self, address: IpAddr) -> Result<(), Problem> {
+        check(&self.callers, &address.to_canonical())
+    }
+
     pub(super) fn address(&self, address: IpAddr) -> Result<(), Problem> {
         check(&self.addresses, &address.to_canonical())
     }
@@ -43,6 +53,7 @@ impl Limits {
     /// Forgets those who have not come for a while; without it the tables grow for ever.
     pub(super) fn tidy(&self) {
         self.sessions.retain_recent();
+        self.callers.retain_recent();
         self.addresses.retain_recent();
     }
 }
@@ -74,5 +85,22 @@ mod tests {
             limits.session(ambient.id(), SessionRoute::Open).is_ok(),
             "another agent"
         );
+    }
+
+    #[test]
+    fn agents_of_one_address_share_what_an_address_has() {
+        let limits = Limits::default();
+        let (one, mapped, other): (IpAddr, IpAddr, IpAddr) = (
+            "192.0.2.1".parse().unwrap(),
+            "::ffff:192.0.2.1".parse().unwrap(),
+            "192.0.2.2".parse().unwrap(),
+        );
+        let mut refused = None;
+        for _ in 0..1300 {
+            refused = refused.or(limits.caller(one).err());
+        }
+        assert_eq!(refused.unwrap().status(), 429);
+        assert!(limits.caller(mapped).is_err(), "the same address in another spelling");
+        assert!(limits.caller(other).is_ok(), "another address");
     }
 }

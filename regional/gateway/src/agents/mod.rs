@@ -12,6 +12,7 @@ mod enrol;
 mod heartbeat;
 mod limits;
 mod people;
+mod renew;
 mod routes;
 pub mod sessions;
 mod shown;

@@ -1,5 +1,5 @@
 //! Method, path, permission, handler.
-use super::{enrol, heartbeat, people, sessions, tokens};
+use super::{enrol, heartbeat, people, renew, sessions, tokens};
 use crate::app::App;
 use exarch_common_authz::{
     Action,
@@ -34,11 +34,12 @@ pub fn routes(api: Api<App>) -> Api<App> {
         )
 }
 
-/// What agents with a certificate may call. To open a session they have no token yet: those two routes ask for the
-/// certificate themselves.
+/// What agents with a certificate may call. To open a session they have no token yet, and to renew a certificate that is
+/// over they can have none: those three routes ask for what there can be themselves.
 pub fn agent_routes(api: Api<App>) -> Api<App> {
     api.route(RouteKind::Public, routes!(sessions::session_challenge))
         .route(RouteKind::Public, routes!(sessions::open_session))
+        .route(RouteKind::Public, routes!(renew::renew_certificate))
         .route(RouteKind::Agent, routes!(heartbeat::heartbeat))
 }
 

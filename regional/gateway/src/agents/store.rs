@@ -253,6 +253,7 @@ pub(super) struct Locked {
     pub(super) name: String,
     pub(super) state: AgentState,
     pub(super) epoch: i64,
+    pub(super) public_key: Vec<u8>,
     pub(super) csr: Vec<u8>,
     pub(super) certificate: Option<(Vec<u8>, OffsetDateTime)>,
 }
@@ -261,7 +262,7 @@ pub(super) struct Locked {
 pub(super) async fn lock_agent(tx: &mut TenantTx, id: AgentId) -> Result<Option<Locked>, DbError> {
     let tenant = tx.tenant().uuid();
     let row = sqlx::query!(
-        "SELECT cluster_id, name, state, epoch, csr, certificate, certificate_until FROM gw.agent
+        "SELECT cluster_id, name, state, epoch, public_key, csr, certificate, certificate_until FROM gw.agent
           WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE",
         tenant,
         id.uuid(),
@@ -274,6 +275,7 @@ pub(super) async fn lock_agent(tx: &mut TenantTx, id: AgentId) -> Result<Option<
             name: row.name,
             state: state(&row.state)?,
             epoch: row.epoch,
+            public_key: row.public_key,
             csr: row.csr,
             certificate: row.certificate.zip(row.certificate_until),
         })

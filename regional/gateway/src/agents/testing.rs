@@ -19,11 +19,15 @@ use exarch_common_base::{AgentId, ClusterId, TenantId};
 use exarch_common_crypto::{
     pki,
     sign::{Algorithm, SigningKey},
+    tls,
 };
 use exarch_common_http::serve::{Peer, TlsPeer};
 use exarch_common_pg::{Clusters, TenantContext, TenantTx};
 use exarch_common_wire::{
-    agent::{Challenge, Enrol, EnrolPoll, Enrolled, Enrolment, OpenSession, SessionOpened, poll_bytes, session_bytes},
+    agent::{
+        CERTIFICATE_PATH, Challenge, Enrol, EnrolPoll, Enrolled, Enrolment, OpenSession, RenewCertificate,
+        SessionOpened, poll_bytes, session_bytes,
+    },
     grant::Incarnation,
 };
 use serde::Serialize;
@@ -194,6 +198,29 @@ impl TestAgent {
         let opened: SessionOpened = serde_json::from_value(answer).unwrap();
         self.token = opened.token;
         self.chain = opened.chain;
+    }
+
+    /// Asks for another certificate for its own key.
+    pub(crate) async fn renew(&self, app: &App) -> Answer {
+        let csr = B64.encode(pki::request(&self.key).unwrap());
+        self.post(app, CERTIFICATE_PATH, &RenewCertificate { csr }).await
+    }
+
+    /// Shows another certificate from now on.
+    pub(crate) fn shows(&mut self, renewed: &Value) {
+        renewed["certificate"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut self.enrolled.certificate);
+        self.certificate = pki::Peer::read(&B64.decode(&self.enrolled.certificate).unwrap()).unwrap();
+    }
+
+    /// What it shows in a handshake.
+    pub(crate) fn identity(&self) -> tls::Identity {
+        tls::Identity {
+            chain: vec![B64.decode(&self.enrolled.certificate).unwrap()],
+            key: self.key.pkcs8().to_vec().into(),
+        }
     }
 
     /// A request that any agent may make.

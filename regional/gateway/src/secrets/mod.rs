@@ -87,6 +87,7 @@ pub struct Secrets {
     region_tls: SigningKey,
     certificate: ArcSwap<Vec<u8>>,
     agent_ca: Ca,
+    agent_roots: Vec<Vec<u8>>,
     grant: NamedKey,
     session: NamedSecret,
     up: Vec<ServiceKey>,
@@ -127,6 +128,12 @@ impl Secrets {
             certificate: ArcSwap::from_pointee(certificate(region_tls)?),
             region_tls: signing(sealer, region_tls, Algorithm::Es384)?,
             agent_ca: Ca::load(&certificate(agent_ca)?, &signing(sealer, agent_ca, Algorithm::Es384)?)?,
+            agent_roots: rows
+                .iter()
+                .filter(|row| row.purpose == Purpose::AgentCa)
+                .filter_map(|row| row.certificate.clone())
+                .take(2)
+                .collect(),
             grant: NamedKey {
                 kid: grant.kid.clone(),
                 key: signing(sealer, grant, Algorithm::Es256)?,
@@ -156,6 +163,11 @@ impl Secrets {
     /// The authority of the region's agents.
     pub fn agent_ca(&self) -> &Ca {
         &self.agent_ca
+    }
+
+    /// The authorities whose certificates agents may show: the present one and the one before it. DER.
+    pub fn agent_roots(&self) -> &[Vec<u8>] {
+        &self.agent_roots
     }
 
     /// Signs agents' session tokens (HS256).
@@ -276,6 +288,15 @@ pub async fn keep_joined(
     )
     .await?;
     Ok(ca)
+}
+
+/// Another authority for agents beside the one there is.
+#[cfg(test)]
+pub(crate) async fn next_agent_ca(tx: &mut SystemTx, sealer: &Sealer, ambient: &Ambient, key: &SigningKey) {
+    let ca = Ca::create(ambient, "Exarch agents", key, AGENT_CA_LIFE).unwrap();
+    let kid = B64.encode(ambient.bytes::<9>());
+    let kept = keep(tx, sealer, ambient, Purpose::AgentCa, &kid, key.pkcs8(), Some(ca.der()));
+    kept.await.unwrap();
 }
 
 async fn keep(

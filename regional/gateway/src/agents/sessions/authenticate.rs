@@ -13,10 +13,10 @@ use crate::{
 };
 use axum::http::{header, request::Parts};
 use exarch_common_base::{AgentId, BootTime};
-use exarch_common_crypto::pki;
+use exarch_common_crypto::{pki, tls};
 use exarch_common_http::{Problem, serve::Peer};
 use exarch_common_pg::{DbError, SystemTx};
-use exarch_common_wire::names;
+use exarch_common_wire::{agent::CERTIFICATE_PATH, names};
 use moka::sync::Cache;
 use std::{sync::Arc, time::Duration};
 
@@ -107,9 +107,9 @@ pub async fn authenticate(app: &App, parts: &Parts) -> Result<AgentCaller, Probl
 
 /// An agent with its certificate and no token yet: it opens a session.
 pub(in crate::agents) struct Certified {
-    pub(super) id: AgentId,
-    pub(super) certificate: pki::Peer,
-    pub(super) origin: Origin,
+    pub(in crate::agents) id: AgentId,
+    pub(in crate::agents) certificate: pki::Peer,
+    pub(in crate::agents) origin: Origin,
     pub(super) address: String,
 }
 
@@ -117,8 +117,32 @@ impl Certified {
     /// Of a request to `route`, which is counted.
     pub(super) fn of(app: &App, parts: &Parts, route: SessionRoute) -> Result<Self, Problem> {
         let (id, certificate) = certified(app, parts)?;
-        app.agents.limits.session(id, route)?;
+        Self::counted(app, parts, route, id, certificate)
+    }
+
+    /// Of a request to renew the certificate. While that is in time both factors are asked for; afterwards there can be no
+    /// session, and the certificate and its key must do.
+    pub(in crate::agents) async fn renewing(app: &App, parts: &Parts) -> Result<Self, Problem> {
+        let (id, certificate) = shown(app, parts).ok_or_else(refused)?;
+        let agent = Self::counted(app, parts, SessionRoute::Renew, id, certificate)?;
+        if !agent.is_over(app) {
+            authenticate(app, parts).await?;
+        } else if app.ambient.now() - certificate.not_after > tls::RENEWABLE {
+            return Err(refused());
+        }
+        Ok(agent)
+    }
+
+    fn counted(
+        app: &App,
+        parts: &Parts,
+        route: SessionRoute,
+        id: AgentId,
+        certificate: &pki::Peer,
+    ) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<Peer>().ok_or_else(unauthenticated)?;
+        app.agents.limits.caller(peer.addr.ip())?;
+        app.agents.limits.session(id, route)?;
         Ok(Self {
             id,
             certificate: certificate.clone(),
@@ -127,8 +151,13 @@ impl Certified {
         })
     }
 
+    /// Whether the time of its certificate is over.
+    pub(in crate::agents) fn is_over(&self, app: &App) -> bool {
+        over(app, &self.certificate)
+    }
+
     /// What the region knows of the agent, read now.
-    pub(super) async fn standpoint(&self, app: &App) -> Result<Standpoint, Problem> {
+    pub(in crate::agents) async fn standpoint(&self, app: &App) -> Result<Standpoint, Problem> {
         let known = app.agents.memory.learn(app, self.id).await?.ok_or_else(refused)?;
         let standpoint = &known.standpoint;
         if standpoint.public_key != self.certificate.public_key {
@@ -140,18 +169,43 @@ impl Certified {
 
 /// The agent of the connection's certificate, which TLS has verified: one name, of this region, for a client, in time.
 fn certified<'a>(app: &App, parts: &'a Parts) -> Result<(AgentId, &'a pki::Peer), Problem> {
-    let certificate = parts.extensions.get::<Peer>().and_then(Peer::certificate);
-    let certificate = certificate.ok_or_else(refused)?;
-    let id = agent_of(app, certificate).ok_or_else(refused)?;
-    Ok((id, certificate))
+    let (id, certificate) = shown(app, parts).ok_or_else(refused)?;
+    match over(app, certificate) {
+        true => Err(refused()),
+        false => Ok((id, certificate)),
+    }
 }
 
-/// The agent that a certificate is for; nobody when it is not good here and now.
+/// As [`certified`], of a certificate that may be over.
+fn shown<'a>(app: &App, parts: &'a Parts) -> Option<(AgentId, &'a pki::Peer)> {
+    let certificate = parts.extensions.get::<Peer>().and_then(Peer::certificate)?;
+    let id = agent_of(app, certificate)?;
+    (certificate.not_before <= app.ambient.now()).then_some((id, certificate))
+}
+
+fn over(app: &App, certificate: &pki::Peer) -> bool {
+    certificate.not_after <= app.ambient.now()
+}
+
+/// The agent that a certificate names, whether or not its time is over; nobody when it is not of this region.
 pub(in crate::agents) fn agent_of(app: &App, certificate: &pki::Peer) -> Option<AgentId> {
-    let now = app.ambient.now();
     let (region, agent) = names::parse_agent_uri(certificate.identity()?)?;
-    let good = region == app.region.id && certificate.not_before <= now && now < certificate.not_after;
-    good.then_some(agent)
+    (region == app.region.id).then_some(agent)
+}
+
+/// Refuses what is asked on a connection whose certificate is over: there it can be renewed, and nothing else.
+///
+/// # Errors
+/// 401 `certificate-expired`.
+pub fn in_time(app: &App, parts: &Parts) -> Result<(), Problem> {
+    match shown(app, parts) {
+        Some((_, certificate)) if over(app, certificate) && parts.uri.path() != CERTIFICATE_PATH => {
+            metrics::counter!("exarch_agent_requests_refused_total").increment(1);
+            Err(Problem::unauthorized("certificate-expired")
+                .detail("The certificate has expired: on this connection it can be renewed, and nothing else."))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn bearer(parts: &Parts) -> Option<&str> {

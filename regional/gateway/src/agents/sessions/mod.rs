@@ -7,8 +7,8 @@ mod challenge;
 mod open;
 mod token;
 
-pub use authenticate::authenticate;
-pub(super) use authenticate::{Memory, agent_of};
+pub(super) use authenticate::{Certified, Memory, agent_of};
+pub use authenticate::{authenticate, in_time};
 pub(super) use challenge::session_challenge;
 pub(super) use open::open_session;
 

@@ -1,4 +1,5 @@
 mod enrolment;
 mod live;
+mod renewal;
 mod requests;
 mod sessions;
