@@ -8,7 +8,6 @@ pub mod app;
 pub mod audit;
 pub mod clusters;
 pub mod continuity;
-pub mod directory;
 pub mod federation;
 pub mod gate;
 pub mod hosts;
@@ -17,12 +16,13 @@ pub mod leases;
 pub mod paging;
 pub mod resources;
 pub mod router;
-pub mod secrets;
 pub mod sessions;
 pub mod settings;
 pub mod start;
 pub mod usage;
 pub mod workloads;
+
+pub use exarch_regional_state::{directory, secrets};
 
 #[cfg(test)]
 mod fake_global;

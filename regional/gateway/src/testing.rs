@@ -167,7 +167,9 @@ impl World {
     pub(crate) async fn next_agent_ca(&self) {
         let mut tx = SystemTx::begin(&self.app.app_pool, "test").await.unwrap();
         let key = SigningKey::generate(Algorithm::Es384).unwrap();
-        secrets::next_agent_ca(&mut tx, &sealer(), &self.app.ambient, &key).await;
+        secrets::next_agent_ca(&mut tx, &sealer(), &self.app.ambient, &key)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
     }
 

@@ -2,6 +2,7 @@
 //! And gateways that joined it, each on a database and a disk of its own choice.
 #![allow(dead_code, reason = "a room uses what it needs")]
 pub(crate) mod listener;
+mod tests;
 
 use crate::{
     app::{App, Pools},

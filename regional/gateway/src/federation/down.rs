@@ -2,7 +2,7 @@
 //!
 //! A request is served when its token is for this very request on this very connection and was not used before; what has
 //! an effect uses the token up in the transaction of the effect. Every answer to a genuine request is signed.
-use super::{probe, store};
+use super::probe;
 use crate::{
     app::App,
     directory::{Offer, TakeError, Taken},
@@ -229,7 +229,7 @@ async fn pushed(
         Taken::Applied(_) | Taken::Confirmed | Taken::Known => Ok(StatusCode::NO_CONTENT),
         Taken::Needs(_) | Taken::OutOfStep => {
             let mut tx = SystemTx::begin(&app.app_pool, "poll-soon").await?;
-            if !store::spend(&mut tx, &global.jti, app.ambient.now()).await? {
+            if !exarch_regional_state::spend(&mut tx, &global.jti, app.ambient.now()).await? {
                 return Err(refused("replay"));
             }
             tx.commit().await?;

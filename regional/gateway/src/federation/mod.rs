@@ -21,7 +21,6 @@ pub use join::{JoinError, Joining, join};
 pub use link::{Link, LinkError};
 pub use poll::{PollError, poll};
 pub(crate) use store::region;
-pub use store::spend;
 
 use crate::app::App;
 use arc_swap::ArcSwapOption;

@@ -40,18 +40,6 @@ pub(super) async fn insert_region(tx: &mut SystemTx, region: &Region, now: Offse
     Ok(())
 }
 
-/// Uses up the number of a request; false when it was used before, on whichever replica.
-pub async fn spend(tx: &mut SystemTx, jti: &str, now: OffsetDateTime) -> Result<bool, DbError> {
-    let done = sqlx::query!(
-        "INSERT INTO gw.service_jti (jti, spent_at) VALUES ($1, $2) ON CONFLICT ON CONSTRAINT service_jti_pkey DO NOTHING",
-        jti,
-        now
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
 /// Forgets numbers whose tokens are dead.
 pub(super) async fn sweep_spent(tx: &mut SystemTx, now: OffsetDateTime) -> Result<u64, DbError> {
     let done = sqlx::query!(

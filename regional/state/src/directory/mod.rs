@@ -12,13 +12,11 @@ mod boot;
 mod disk;
 mod index;
 mod store;
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod testing;
-#[cfg(test)]
-mod tests;
 
 pub use age::Age;
-pub use apply::{Offer, TakeError, Taken};
+pub use apply::{Offer, Refused, TakeError, Taken};
 pub use boot::OpenError;
 pub use index::{EntitlementEntry, Index, MembershipEntry, TenantEntry, Unusable, UserEntry};
 

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 impl Directory {
     /// One that knows nobody and has no disk.
-    pub(crate) fn without_disk(ambient: Ambient, region: RegionId, pool: AppPool) -> Self {
+    pub fn without_disk(ambient: Ambient, region: RegionId, pool: AppPool) -> Self {
         let disk = Disk::new("/nowhere");
         Self::empty(ambient, TierLimits::default(), region, pool, disk, String::new())
     }
 
     /// Takes `index` as if it had come in a passport signed this moment.
-    pub(crate) fn put(&self, index: Index) {
+    pub fn put(&self, index: Index) {
         let now = self.ambient.now();
         let age = Age::start(now.unix_timestamp(), now, self.ambient.boot());
         self.age.store(Some(Arc::new(age)));

@@ -1,6 +1,6 @@
 //! The passport on its way into force, on a real database and a real disk.
-use super::{Directory, Offer, Taken, apply::Refused};
-use crate::fake_global::{FakeGlobal, open};
+use super::{FakeGlobal, open};
+use crate::directory::{Directory, Offer, Refused, Taken};
 use exarch_common_base::{Ambient, ManualClock};
 use exarch_common_crypto::sign::{Algorithm, SigningKey};
 use exarch_common_pg::SystemTx;

@@ -291,12 +291,19 @@ pub async fn keep_joined(
 }
 
 /// Another authority for agents beside the one there is.
-#[cfg(test)]
-pub(crate) async fn next_agent_ca(tx: &mut SystemTx, sealer: &Sealer, ambient: &Ambient, key: &SigningKey) {
-    let ca = Ca::create(ambient, "Exarch agents", key, AGENT_CA_LIFE).unwrap();
+///
+/// # Errors
+/// [`SecretsError`].
+#[cfg(feature = "testing")]
+pub async fn next_agent_ca(
+    tx: &mut SystemTx,
+    sealer: &Sealer,
+    ambient: &Ambient,
+    key: &SigningKey,
+) -> Result<(), SecretsError> {
+    let ca = Ca::create(ambient, "Exarch agents", key, AGENT_CA_LIFE)?;
     let kid = B64.encode(ambient.bytes::<9>());
-    let kept = keep(tx, sealer, ambient, Purpose::AgentCa, &kid, key.pkcs8(), Some(ca.der()));
-    kept.await.unwrap();
+    keep(tx, sealer, ambient, Purpose::AgentCa, &kid, key.pkcs8(), Some(ca.der())).await
 }
 
 async fn keep(

@@ -1,6 +1,5 @@
 //! Taking what the global sends, wholly or not at all.
 use super::{Age, Current, Directory, Held, Index, Ready, Unusable, authority_key, store};
-use crate::federation;
 use exarch_common_crypto::{hash::sha256, sign::PublicKey};
 use exarch_common_pg::{DbError, SystemTx};
 use exarch_common_wire::{
@@ -132,7 +131,7 @@ impl Directory {
     }
 
     async fn spend(&self, tx: &mut SystemTx, jti: &str) -> Result<(), TakeError> {
-        if federation::spend(tx, jti, self.ambient.now()).await? {
+        if crate::spend(tx, jti, self.ambient.now()).await? {
             Ok(())
         } else {
             Err(TakeError::Replayed)
