@@ -7,12 +7,14 @@
 //! connection, and that no server runs with a login row-level security does not bind. [`rls`] reads the catalogue and
 //! names every object that breaks a rule; [`embedded`] keeps a whole cluster in a directory.
 //!
-//! Rooms write their SQL in `store.rs` on `tx.conn()`. Nothing else opens a transaction.
+//! Rooms write their SQL in `store.rs` on `tx.conn()`. Nothing else opens a transaction. What is read most often is read without
+//! one, by [`read_once`]: a single statement that carries its context.
 pub mod embedded;
 mod error;
 mod login;
 pub mod migrate;
 mod pools;
+mod read;
 pub mod rls;
 mod tx;
 pub mod wakeups;
@@ -24,6 +26,7 @@ pub use pools::{
     App, AppPool, Operator, OperatorPool, Owner, OwnerPool, PoolSettings, Renew, RenewPool, Role, RolePool, Serving,
     Statement, Sweep, SweepPool,
 };
+pub use read::{Entering, read_once};
 pub use tx::{Clusters, InTenant, SystemTx, TenantContext, TenantTx, rls_transaction};
 pub use wakeups::{Wakeup, Wakeups};
 

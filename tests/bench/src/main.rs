@@ -5,8 +5,9 @@
 mod bare;
 mod load;
 mod measure;
+mod starts;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use std::{path::PathBuf, process::ExitCode};
 
 #[derive(Parser)]
@@ -20,22 +21,35 @@ struct Cli {
     command: Commands,
 }
 
+/// What is measured, and how long.
+#[derive(Args)]
+struct Options {
+    #[arg(long)]
+    federation: PathBuf,
+    /// Where the servers' programs are
+    #[arg(long)]
+    bin: PathBuf,
+    /// Rounds; the measured and its baseline take turns
+    #[arg(long, default_value_t = 5)]
+    rounds: usize,
+    /// Seconds of load in each
+    #[arg(long, default_value_t = 4)]
+    seconds: u64,
+    /// How long the box took to come up from nothing
+    #[arg(long)]
+    up_seconds: Option<f64>,
+    /// How long the box took to come up again
+    #[arg(long)]
+    again_seconds: Option<f64>,
+    /// Where RESULTS.md and results.json go
+    #[arg(long)]
+    out: PathBuf,
+}
+
 #[derive(Subcommand)]
 enum Commands {
     /// Measure the box that a federation.json describes
-    Run {
-        #[arg(long)]
-        federation: PathBuf,
-        /// Rounds; the measured and its baseline take turns
-        #[arg(long, default_value_t = 5)]
-        rounds: usize,
-        /// Seconds of load in each
-        #[arg(long, default_value_t = 4)]
-        seconds: u64,
-        /// Where RESULTS.md and results.json go
-        #[arg(long)]
-        out: PathBuf,
-    },
+    Run(Options),
     /// The baseline: axum and sqlx reading one row, with no token and no row-level security
     #[command(hide = true)]
     Bare,
@@ -48,12 +62,7 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     exarch_common_runtime::run("exarch-bench", async move {
         match cli.command {
-            Commands::Run {
-                federation,
-                rounds,
-                seconds,
-                out,
-            } => measure::run(&federation, rounds, seconds, &out).await,
+            Commands::Run(options) => measure::run(&options).await,
             Commands::Bare => bare::serve().await,
             Commands::Load => load::run().await,
         }

@@ -1,13 +1,15 @@
 //! The measurements and their report.
+use crate::{
+    Options,
+    starts::{self, Start},
+};
 use anyhow::{Context, anyhow, ensure};
 use exarch_common_http::client::{ApiClient, ClientTls};
 use exarch_common_testkit::federation::FederationFile;
 use serde_json::{Value, json};
 use std::{
-    fmt::Write as _,
     fs,
     io::{Write as _, stdout},
-    path::Path,
     process::Stdio,
 };
 use tokio::{
@@ -17,12 +19,82 @@ use tokio::{
 
 const CONNECTIONS: u64 = 16;
 
+/// What was measured, each value a round.
 struct Figure {
     path: &'static str,
+    unit: &'static str,
     ours: Vec<f64>,
-    baseline: Vec<f64>,
-    baseline_name: &'static str,
-    goal: f64,
+    baseline: Option<Baseline>,
+    goal: Goal,
+}
+
+struct Baseline {
+    name: &'static str,
+    rounds: Vec<f64>,
+}
+
+#[derive(Clone, Copy)]
+enum Goal {
+    /// In the figure's unit.
+    AtMost(f64),
+    /// Times the baseline.
+    AtLeast(f64),
+}
+
+impl Figure {
+    fn at_most(path: &'static str, unit: &'static str, goal: f64, ours: Vec<f64>) -> Self {
+        Self {
+            path,
+            unit,
+            ours,
+            baseline: None,
+            goal: Goal::AtMost(goal),
+        }
+    }
+
+    /// As tools read it.
+    fn result(&self) -> Value {
+        let ours = median(&self.ours);
+        let baseline = self.baseline.as_ref().map(|b| median(&b.rounds));
+        let ratio = baseline.map(|b| ours / b);
+        let (goal, holds) = match self.goal {
+            Goal::AtMost(most) => (format!("≤ {most} {}", self.unit), ours <= most),
+            Goal::AtLeast(least) => (format!("≥ {least} ×"), ratio.is_some_and(|r| r >= least)),
+        };
+        json!({
+            "path": self.path, "unit": self.unit, "ours": ours, "baseline": baseline,
+            "baseline_name": self.baseline.as_ref().map(|b| b.name), "ratio": ratio, "goal": goal, "holds": holds,
+            "ours_rounds": self.ours, "baseline_rounds": self.baseline.as_ref().map(|b| &b.rounds),
+        })
+    }
+}
+
+/// A line of the table for people.
+fn row(result: &Value) -> String {
+    let number = |key: &str| result[key].as_f64().map_or("–".to_owned(), |n| format!("{n:.2}"));
+    let text = |key: &str| result[key].as_str().unwrap_or_default().to_owned();
+    let spread = |key: &str| {
+        let values = || result[key].as_array().into_iter().flatten().filter_map(Value::as_f64);
+        let (low, high) = (values().reduce(f64::min), values().reduce(f64::max));
+        low.zip(high)
+            .filter(|(l, h)| l < h)
+            .map_or(String::new(), |(l, h)| format!(" ({l:.0} to {h:.0})"))
+    };
+    let name = result["baseline_name"]
+        .as_str()
+        .map_or(String::new(), |n| format!(" {n}"));
+    format!(
+        "| {} | {} {}{} | {}{name}{} | {} | {} | {} |\n",
+        text("path"),
+        number("ours"),
+        text("unit"),
+        spread("ours_rounds"),
+        number("baseline"),
+        spread("baseline_rounds"),
+        number("ratio"),
+        text("goal"),
+        if result["holds"] == true { "yes" } else { "no" },
+    )
 }
 
 fn median(values: &[f64]) -> f64 {
@@ -84,64 +156,52 @@ fn text<'a>(value: &'a Value, pointer: &str) -> anyhow::Result<&'a str> {
         .with_context(|| format!("{pointer} is missing"))
 }
 
-pub async fn run(federation: &Path, rounds: usize, seconds: u64, out: &Path) -> anyhow::Result<()> {
-    let file = FederationFile::read(federation)?.context("no box there; bring one up first")?;
-    let mut report = String::new();
-    let mut results = Vec::new();
+pub async fn run(options: &Options) -> anyhow::Result<()> {
+    let Options { rounds, seconds, .. } = *options;
+    let file = FederationFile::read(&options.federation)?.context("no box there; bring one up first")?;
+    let mut figures = idle_memory(&file)?;
+    if let Some(up) = options.up_seconds {
+        figures.push(Figure::at_most("up from nothing, when built", "s", 15.0, vec![up]));
+    }
+    if let Some(again) = options.again_seconds {
+        figures.push(Figure::at_most(
+            "up again, with the data that is there",
+            "s",
+            15.0,
+            vec![again],
+        ));
+    }
+    for place in [Start::global(&file), Start::gateway(&file)?] {
+        let millis = starts::ready(&options.bin, &place, rounds).await?;
+        figures.push(Figure::at_most(place.path, "ms", 300.0, millis));
+    }
+    figures.push(point_read(&file, rounds, seconds).await?);
 
-    let memory = [
+    let results: Vec<Value> = figures.iter().map(Figure::result).collect();
+    let mut report = format!(
+        "# Results\n\nMedians of {rounds} interleaved rounds of {seconds} s, {CONNECTIONS} connections; lowest and highest in brackets.\n\n\
+         | path | ours | baseline | ratio | goal | holds |\n| --- | --- | --- | --- | --- | --- |\n"
+    );
+    report.extend(results.iter().map(row));
+    fs::create_dir_all(&options.out)?;
+    fs::write(options.out.join("RESULTS.md"), &report)?;
+    fs::write(options.out.join("results.json"), serde_json::to_vec_pretty(&results)?)?;
+    Ok(stdout().write_all(report.as_bytes())?)
+}
+
+/// What the processes of the box hold while nobody asks anything of them.
+fn idle_memory(file: &FederationFile) -> anyhow::Result<Vec<Figure>> {
+    let gateway = file.regions.first().and_then(|r| r.pids.first().copied());
+    let all = [
         ("idle memory: global", file.global.pids.first().copied(), 40.0),
-        (
-            "idle memory: gateway",
-            file.regions.first().and_then(|r| r.pids.first().copied()),
-            40.0,
-        ),
+        ("idle memory: gateway", gateway, 40.0),
         ("idle memory: agent", file.agents.first().map(|a| a.pid), 15.0),
     ];
-    for (path, pid, goal) in memory {
+    let figure = |(path, pid, goal): (&'static str, Option<i32>, f64)| {
         let mib = resident(pid.with_context(|| format!("{path}: no process"))?)?;
-        results.push(
-            json!({"path": path, "ours": mib, "unit": "MiB", "baseline": null, "baseline_name": null,
-            "ratio": null, "goal": format!("≤ {goal} MiB"), "holds": mib <= goal}),
-        );
-    }
-
-    let figure = point_read(&file, rounds, seconds).await?;
-    let (ours, baseline) = (median(&figure.ours), median(&figure.baseline));
-    let ratio = ours / baseline;
-    results.push(
-        json!({"path": figure.path, "ours": ours, "unit": "requests/s", "baseline": baseline,
-        "baseline_name": figure.baseline_name, "ratio": ratio, "goal": format!("≥ {} ×", figure.goal),
-        "holds": ratio >= figure.goal, "ours_rounds": figure.ours, "baseline_rounds": figure.baseline}),
-    );
-
-    writeln!(
-        report,
-        "# Results\n\nMedians of {rounds} interleaved rounds of {seconds} s, {CONNECTIONS} connections.\n"
-    )?;
-    writeln!(
-        report,
-        "| path | ours | baseline | ratio | goal | holds |\n| --- | --- | --- | --- | --- | --- |"
-    )?;
-    for r in &results {
-        let number = |key: &str| r[key].as_f64().map_or("–".to_owned(), |n| format!("{n:.2}"));
-        let name = r["baseline_name"].as_str().map_or(String::new(), |n| format!(" ({n})"));
-        writeln!(
-            report,
-            "| {} | {} {} | {}{name} | {} | {} | {} |",
-            r["path"].as_str().unwrap_or_default(),
-            number("ours"),
-            r["unit"].as_str().unwrap_or_default(),
-            number("baseline"),
-            number("ratio"),
-            r["goal"].as_str().unwrap_or_default(),
-            if r["holds"] == true { "yes" } else { "no" },
-        )?;
-    }
-    fs::create_dir_all(out)?;
-    fs::write(out.join("RESULTS.md"), &report)?;
-    fs::write(out.join("results.json"), serde_json::to_vec_pretty(&results)?)?;
-    Ok(stdout().write_all(report.as_bytes())?)
+        Ok(Figure::at_most(path, "MiB", goal, vec![mib]))
+    };
+    all.into_iter().map(figure).collect()
 }
 
 /// The gateway's authorized read of one row (token, decision, row-level security, row, JSON) against a bare handler that
@@ -178,19 +238,22 @@ async fn point_read(file: &FederationFile, rounds: usize, seconds: u64) -> anyho
     let ours_authority = region.url.trim_start_matches("http://").to_owned();
     let path = format!("/v1/clusters/{id}");
 
-    let mut figure = Figure {
-        path: "gateway: authorized point read",
-        ours: Vec::new(),
-        baseline: Vec::new(),
-        baseline_name: "bare axum + sqlx",
-        goal: 0.5,
-    };
+    let (mut with, mut without) = (Vec::new(), Vec::new());
     load(&ours_authority, &path, token, 1).await?;
     load(&bare_authority, "/row", "", 1).await?;
     for _ in 0..rounds {
-        figure.ours.push(load(&ours_authority, &path, token, seconds).await?);
-        figure.baseline.push(load(&bare_authority, "/row", "", seconds).await?);
+        with.push(load(&ours_authority, &path, token, seconds).await?);
+        without.push(load(&bare_authority, "/row", "", seconds).await?);
     }
     bare.kill().await?;
-    Ok(figure)
+    Ok(Figure {
+        path: "gateway: authorized point read",
+        unit: "requests/s",
+        ours: with,
+        baseline: Some(Baseline {
+            name: "bare axum + sqlx",
+            rounds: without,
+        }),
+        goal: Goal::AtLeast(0.5),
+    })
 }

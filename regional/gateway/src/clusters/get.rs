@@ -8,7 +8,6 @@ use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::ClusterId;
 use exarch_common_http::{Path, Problem, Versioned};
-use exarch_common_pg::TenantTx;
 
 /// Show a cluster.
 #[utoipa::path(get, path = "/v1/clusters/{id}", tag = "clusters", params(("id" = String, Path)),
@@ -19,9 +18,8 @@ pub(super) async fn get_cluster(
     Path(id): Path<ClusterId>,
 ) -> Result<Versioned<Cluster>, Problem> {
     let permit = caller.check::<perm::cluster::Read>(Target::Cluster(caller.tenant_id(), id))?;
-    let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
-    let cluster = store::find(&mut tx, id).await?.ok_or_else(nothing_here)?;
-    tx.commit().await?;
+    let found = store::find(&app.app_pool, &caller.within(&permit), id).await?;
+    let cluster = found.ok_or_else(nothing_here)?;
     Ok(Versioned {
         version: cluster.version,
         body: cluster,

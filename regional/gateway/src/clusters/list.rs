@@ -4,7 +4,6 @@ use crate::{app::App, gate::UserCaller, paging};
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_http::{Json, List, Page, PageQuery, Problem};
-use exarch_common_pg::TenantTx;
 
 /// List the clusters of the tenant that you may see, newest first.
 #[utoipa::path(get, path = "/v1/clusters", tag = "clusters", params(PageQuery),
@@ -15,8 +14,6 @@ pub(super) async fn list_clusters(
     List { page, .. }: List,
 ) -> Result<Json<Page<Cluster>>, Problem> {
     let permit = caller.check::<perm::cluster::List>(Target::Clusters(caller.tenant_id()))?;
-    let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
-    let clusters = store::page(&mut tx, paging::Window::of(&page)).await?;
-    tx.commit().await?;
+    let clusters = store::page(&app.app_pool, &caller.within(&permit), paging::Window::of(&page)).await?;
     Ok(Json(paging::page(clusters, &page, |cluster| cluster.id.uuid())))
 }

@@ -2,7 +2,7 @@
 use super::Cluster;
 use crate::paging::Window;
 use exarch_common_base::{ClusterId, Slug};
-use exarch_common_pg::{DbError, TenantTx};
+use exarch_common_pg::{AppPool, DbError, InTenant, TenantTx, read_once};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -27,33 +27,40 @@ pub(super) async fn insert(
     Ok(row.into())
 }
 
-pub(super) async fn find(tx: &mut TenantTx, id: ClusterId) -> Result<Option<Cluster>, DbError> {
-    let tenant = tx.tenant().uuid();
-    let row = sqlx::query_as!(
-        Row,
-        "SELECT id, name, version, created_at FROM gw.cluster WHERE tenant_id = $1 AND id = $2",
-        tenant,
-        id.uuid(),
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(row.map(Cluster::from))
+pub(super) async fn find(pool: &AppPool, caller: &impl InTenant, id: ClusterId) -> Result<Option<Cluster>, DbError> {
+    let row = read_once(pool, caller, |conn, context| {
+        let query = sqlx::query_as!(
+            Row,
+            "SELECT id, name, version, created_at FROM gw.cluster
+              WHERE (SELECT gw.entered($1, $2, $3, $4)) AND tenant_id = $1 AND id = $5",
+            context.tenant,
+            context.all_clusters,
+            &context.clusters,
+            context.actor,
+            id.uuid(),
+        );
+        Box::pin(query.fetch_optional(conn))
+    });
+    Ok(row.await?.map(Cluster::from))
 }
 
 /// Those of the window, newest first.
-pub(super) async fn page(tx: &mut TenantTx, window: Window) -> Result<Vec<Cluster>, DbError> {
-    let tenant = tx.tenant().uuid();
-    let rows = sqlx::query_as!(
-        Row,
-        "SELECT id, name, version, created_at FROM gw.cluster
-          WHERE tenant_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
-        tenant,
-        window.before,
-        window.rows,
-    )
-    .fetch_all(tx.conn())
-    .await?;
-    Ok(rows.into_iter().map(Cluster::from).collect())
+pub(super) async fn page(pool: &AppPool, caller: &impl InTenant, window: Window) -> Result<Vec<Cluster>, DbError> {
+    let rows = read_once(pool, caller, |conn, context| {
+        let query = sqlx::query_as!(
+            Row,
+            "SELECT id, name, version, created_at FROM gw.cluster
+              WHERE (SELECT gw.entered($1, $2, $3, $4)) AND tenant_id = $1 AND id < $5 ORDER BY id DESC LIMIT $6",
+            context.tenant,
+            context.all_clusters,
+            &context.clusters,
+            context.actor,
+            window.before,
+            window.rows,
+        );
+        Box::pin(query.fetch_all(conn))
+    });
+    Ok(rows.await?.into_iter().map(Cluster::from).collect())
 }
 
 struct Row {
