@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { audit } from './audit.mjs';
 import { checks, equal, that } from './checks.mjs';
-import { arrive, enter, launch, person, signIn } from './person.mjs';
+import { arrive, enter, launch, person, secondFactor, signIn } from './person.mjs';
 
 const POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; object-src 'none'";
 const COOKIE = '__Host-exarch-global';
@@ -251,6 +251,7 @@ export async function run({ base, regions, two, one, staff }, { shots, more } = 
       await check(`${staff.email} sees every region of the federation (${theme})`, async () => {
         await page.goto(`${base}/sign-in`);
         await enter(page, staff);
+        await secondFactor(eli, staff);
         const table = page.getByRole('table', { name: 'All regions of the federation' });
         await table.locator('tbody th').first().waitFor();
         const shown = await table.locator('th .font-mono').allTextContents();

@@ -1,5 +1,6 @@
 // What the mock can show and a federation at hand may not: second factor, forced change, choice and switch of the tenant,
 // a session that ends under the page, pages that do not exist.
+import { FIRST_CODE } from '../../global/dashboard/mock/api.js';
 import { PASSWORD } from '../../global/dashboard/mock/world.js';
 import { audit } from './audit.mjs';
 import { equal } from './checks.mjs';
@@ -28,6 +29,18 @@ export const steps = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await page.keyboard.press('Enter');
       await page.getByRole('table', { name: 'All regions of the federation' }).getByText('eu-west').waitFor();
       await look('regions-and-federation');
+    });
+    await check(`a second factor is set up, with recovery codes that are shown before anything else (${theme})`, async () => {
+      for (const account of api.world.accounts.filter(({ mustEnrol }) => mustEnrol)) delete account.totp;
+      await start('hal@provider.example');
+      await page.getByRole('heading', { name: 'Set up a second factor' }).waitFor();
+      await look('set-up');
+      await page.keyboard.type(FIRST_CODE);
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Keep your recovery codes' }).waitFor();
+      await look('recovery-codes');
+      await page.getByRole('button', { name: 'I have kept them' }).click();
+      await page.getByRole('table', { name: 'All regions of the federation' }).getByText('eu-west').waitFor();
     });
     await check(`a password that must change is asked for (${theme})`, async () => {
       await start('gus@acme.example');

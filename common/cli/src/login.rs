@@ -45,6 +45,8 @@ struct SignedIn {
     tenant: Option<TenantRef>,
     #[serde(flatten)]
     pair: Pair,
+    #[serde(default)]
+    recovery_codes: Vec<SecretString>,
 }
 
 #[derive(Deserialize)]
@@ -59,6 +61,39 @@ struct Next {
     ticket: SecretString,
     #[serde(default)]
     tenants: Vec<TenantRef>,
+    #[serde(default)]
+    enrolment: Option<Enrolment>,
+    #[serde(default)]
+    recovery_codes: Vec<SecretString>,
+}
+
+/// What somebody who needs a second factor and has none puts into an authenticator app.
+#[derive(Deserialize)]
+struct Enrolment {
+    secret: SecretString,
+    uri: SecretString,
+}
+
+impl Enrolment {
+    fn tell(&self) -> Result<(), Failure> {
+        terminal::tell(&format!(
+            "Your role needs a second factor. Add this key to an authenticator app:\n\n  {}\n  {}\n\n",
+            self.secret.expose_secret(),
+            self.uri.expose_secret()
+        ))
+    }
+}
+
+/// Shown this once, so `--quiet` does not take it away.
+fn tell_codes(codes: &[SecretString]) -> Result<(), Failure> {
+    if codes.is_empty() {
+        return Ok(());
+    }
+    terminal::tell("Keep these recovery codes; each works once in the place of a code of the app:\n\n")?;
+    for code in codes {
+        terminal::tell(&format!("  {}\n", code.expose_secret()))?;
+    }
+    terminal::tell("\n")
 }
 
 /// Signs in and keeps the session in the profile.
@@ -87,12 +122,21 @@ pub async fn run(cx: &Context, args: Login) -> Result<(), Failure> {
     let mut answer: Answer = read(global.post("/v1/auth/sign-in", &body).await?)?;
     for _ in 0..STEPS {
         let step = match answer {
-            Answer::SignedIn(signed_in) => return keep(cx, url, signed_in, now).await,
+            Answer::SignedIn(signed_in) => {
+                tell_codes(&signed_in.recovery_codes)?;
+                return keep(cx, url, signed_in, now).await;
+            }
             Answer::Next(step) => step,
         };
+        tell_codes(&step.recovery_codes)?;
+        if let Some(enrolment) = &step.enrolment {
+            enrolment.tell()?;
+        }
         let mut body = match step.next.as_str() {
             "select-tenant" => json!({ "tenant": select(asked.as_deref(), &step.tenants, &ask).await? }),
-            "second-factor" => json!({ "totp": ask.secret("Code").await?.expose_secret().trim() }),
+            "second-factor" => {
+                json!({ "totp": ask.secret("Code of your authenticator app").await?.expose_secret().trim() })
+            }
             "change-password" => {
                 let chosen = new_password(args.new_password_file.as_deref(), &ask).await?;
                 json!({ "new_password": chosen.expose_secret() })
@@ -113,7 +157,7 @@ pub async fn run(cx: &Context, args: Login) -> Result<(), Failure> {
 }
 
 async fn keep(cx: &Context, url: String, signed_in: SignedIn, now: time::OffsetDateTime) -> Result<(), Failure> {
-    let SignedIn { user, tenant, pair } = signed_in;
+    let SignedIn { user, tenant, pair, .. } = signed_in;
     let locked = cx.tokens.store().lock().await?;
     let mut profile = locked.load()?;
     let told = json!({ "user": { "id": user.id, "email": user.email }, "tenant": tenant, "global": url });

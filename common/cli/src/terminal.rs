@@ -53,6 +53,11 @@ pub async fn ask_secret(question: &str) -> Result<SecretString, Failure> {
     answer?.ok_or_else(|| Failure::Usage("There was no answer.".into()))
 }
 
+/// Says something that the person has to see, whatever else is kept quiet.
+pub fn tell(text: &str) -> Result<(), Failure> {
+    prompt(text)
+}
+
 fn prompt(text: &str) -> Result<(), Failure> {
     let mut stderr = io::stderr();
     write!(stderr, "{text}")?;

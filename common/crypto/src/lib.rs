@@ -11,6 +11,7 @@ pub mod pki;
 pub mod seal;
 pub mod sign;
 pub mod tls;
+pub mod totp;
 
 use std::sync::OnceLock;
 

@@ -153,6 +153,14 @@ fn overview(layout: &Layout, file: &FederationFile) -> anyhow::Result<()> {
         };
         writeln!(out, "  {email:<24} {password:<72} {place}")?;
     }
+    for Account { email, totp_secret, .. } in &file.accounts {
+        if let Some(secret) = totp_secret {
+            writeln!(
+                out,
+                "\n  {email} also gives a code, made by an authenticator app of this secret: {secret}"
+            )?;
+        }
+    }
     writeln!(out, "\n  For other tools    {}", layout.federation_file().display())?;
     writeln!(out, "  Logs               {}\n", layout.logs().display())?;
     Ok(())

@@ -16,6 +16,7 @@ pub mod memberships;
 pub mod passports;
 pub mod regions;
 pub mod router;
+pub mod second_factor;
 pub mod serve;
 pub mod sessions;
 pub mod settings;

@@ -263,7 +263,7 @@ impl World {
             user,
             tenant,
             kind: SessionKind::Token,
-            amr: vec!["pwd".into()],
+            amr: ["pwd", "otp", "mfa"].map(String::from).into(),
             auth_time: now,
             expires_at: now + time::Duration::hours(8),
         };

@@ -13,6 +13,9 @@ export const COOKIE = '__Host-exarch-global';
 const TICKET_MS = 5 * 60_000;
 const SESSION_MS = 7 * 86_400_000;
 const TRIES_A_MINUTE = 10;
+/** What an app is enrolled with, and the code that it shows first. */
+const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
+export const FIRST_CODE = '161803';
 
 class Refused extends Error {
   /** @param {number} status @param {string} slug @param {string} detail @param {Record<string, string>} [headers] */
@@ -56,6 +59,9 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       tickets.set(ticket, { account, next, done, expiresAt: now() + TICKET_MS });
       return json({ status: 'next', next, ticket, ...more });
     };
+    if (account.mustEnrol && !account.totp) {
+      return ask('second-factor', { enrolment: { id: 'enrolment', secret: SECRET, uri: `otpauth://totp/Exarch:x?secret=${SECRET}` } });
+    }
     if (account.totp && !done.has('second-factor')) return ask('second-factor');
     if (account.mustChange && !done.has('change-password')) return ask('change-password');
     const { memberships } = account;
@@ -97,15 +103,25 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       const ticket = tickets.get(given.ticket);
       if (!ticket || ticket.expiresAt <= now()) throw new Refused(401, 'ticket-expired', 'Signing in took too long.');
       const { account, next, done } = ticket;
-      if (next === 'second-factor' && given.totp !== account.totp) {
+      const enrols = next === 'second-factor' && !account.totp;
+      const recovery = account.recovery?.indexOf(given.totp ?? '') ?? -1;
+      if (next === 'second-factor' && given.totp !== (enrols ? FIRST_CODE : account.totp) && recovery < 0) {
         throw new Refused(401, 'code-refused', 'The code is not right or was used before. Enter the one shown now.');
       }
       if (next === 'change-password' && (given.new_password ?? '').length < 15) {
         throw new Refused(422, 'password-too-short', 'The new password needs at least 15 characters.');
       }
       tickets.delete(given.ticket);
+      if (recovery >= 0) account.recovery?.splice(recovery, 1);
+      if (enrols) {
+        account.totp = given.totp;
+        account.recovery = Array.from({ length: 10 }, (_, n) => `code-numb-er${n}${n}-here`);
+      }
       if (next === 'change-password') account.password = given.new_password ?? '';
-      return proceed(account, new Set([...done, next]), next === 'select-tenant' ? (given.tenant ?? '') : undefined);
+      const answer = proceed(account, new Set([...done, next]), next === 'select-tenant' ? (given.tenant ?? '') : undefined);
+      if (!enrols) return answer;
+      const { headers } = answer;
+      return new Response(JSON.stringify({ ...(await answer.json()), recovery_codes: account.recovery }), { headers });
     },
 
     'POST /v1/auth/sign-out': (request) => {

@@ -4,7 +4,7 @@
  * @typedef {import('../src/api/types').TenantName} TenantName
  * @typedef {import('../src/api/types').Region} Region
  * @typedef {{ tenant: TenantName, roles: string[], regions: string[] }} Membership
- * @typedef {{ id: string, email: string, password: string, memberships: Membership[], system?: string[], totp?: string, mustChange?: boolean }} Account
+ * @typedef {{ id: string, email: string, password: string, memberships: Membership[], system?: string[], totp?: string, recovery?: string[], mustEnrol?: boolean, mustChange?: boolean }} Account
  * @typedef {{ accounts: Account[], regions: Region[] }} World
  */
 
@@ -73,10 +73,11 @@ export function world(now = Date.now()) {
         ],
       },
       {
-        id: 'usr_dora', email: 'dora@provider.example', password: PASSWORD, system: ['system-admin'], totp: '271828',
+        id: 'usr_dora', email: 'dora@provider.example', password: PASSWORD, system: ['system-admin'], totp: '271828', recovery: ['abcd-efgh-jkmn-pqrs'],
         memberships: [{ tenant: provider, roles: ['tenant-admin'], regions: ['eu-north'] }],
       },
       { id: 'usr_eli', email: 'eli@provider.example', password: PASSWORD, system: ['provider-operator'], memberships: [] },
+      { id: 'usr_hal', email: 'hal@provider.example', password: PASSWORD, system: ['provider-operator'], mustEnrol: true, memberships: [] },
       { id: 'usr_finn', email: 'finn@nowhere.example', password: PASSWORD, memberships: [] },
       {
         id: 'usr_gus', email: 'gus@acme.example', password: PASSWORD, mustChange: true,

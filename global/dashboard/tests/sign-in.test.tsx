@@ -1,5 +1,6 @@
 import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, expect, test, vi } from 'vitest';
+import { FIRST_CODE } from '../mock/api.js';
 import { PASSWORD } from '../mock/world.js';
 import { person } from './person';
 
@@ -113,6 +114,37 @@ test('a second factor is asked for, refused when wrong, and taken with spaces', 
   expect((await alert()).textContent).toMatch(/The code is not right/);
   await dora.user.clear(code);
   await dora.user.type(code, '271 828{Enter}');
+  expect(await screen.findByRole('heading', { name: 'Federation' })).toBeTruthy();
+});
+
+test('a recovery code takes the place of the app, once', async () => {
+  const dora = person();
+  await dora.open('/sign-in');
+  await dora.signIn('dora@provider.example');
+  await dora.user.click(await screen.findByRole('button', { name: 'Use a recovery code' }));
+  const field = await screen.findByLabelText<HTMLInputElement>('Recovery code');
+  await dora.user.type(field, '{Enter}');
+  expect(screen.getByText('Enter a recovery code.')).toBeTruthy();
+  await dora.user.type(field, 'abcd-efgh-jkmn-pqrs{Enter}');
+  expect(await screen.findByRole('heading', { name: 'Federation' })).toBeTruthy();
+});
+
+test('who needs a second factor enrols one, sees the recovery codes, and only then goes on', async () => {
+  const hal = person();
+  await hal.open('/sign-in');
+  await hal.signIn('hal@provider.example');
+  expect(await screen.findByRole('heading', { name: 'Set up a second factor' })).toBeTruthy();
+  expect(screen.getByLabelText('Key').textContent).toBe('GEZD GNBV GY3T QOJQ GEZD GNBV GY3T QOJQ');
+  expect(screen.getByRole<HTMLAnchorElement>('link').href).toMatch(/^otpauth:\/\/totp\//);
+  const code = screen.getByLabelText<HTMLInputElement>('Six-digit code');
+  await hal.user.type(code, '000000{Enter}');
+  expect((await alert()).textContent).toMatch(/The code is not right/);
+  await hal.user.clear(code);
+  await hal.user.type(code, `${FIRST_CODE}{Enter}`);
+  const codes = await screen.findByRole('list', { name: 'Recovery codes' });
+  expect(within(codes).getAllByRole('listitem')).toHaveLength(10);
+  expect(screen.queryByRole('heading', { name: 'Federation' })).toBeNull();
+  await hal.user.click(screen.getByRole('button', { name: 'I have kept them' }));
   expect(await screen.findByRole('heading', { name: 'Federation' })).toBeTruthy();
 });
 

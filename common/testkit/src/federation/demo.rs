@@ -7,7 +7,8 @@ use super::{
 };
 use anyhow::{Context, anyhow, bail};
 use exarch_common_base::{Ambient, SecretString};
-use exarch_common_http::client::{ApiClient, ClientTls};
+use exarch_common_crypto::totp::{self, Secret};
+use exarch_common_http::client::{ApiClient, ClientError, ClientTls};
 use serde_json::{Value, json};
 use std::{fs, process::Stdio, time::Duration};
 use tokio::{
@@ -19,7 +20,7 @@ use tokio::{
 /// How long a new region may take until it is active: the first probe comes within a period.
 const ACTIVE: Duration = Duration::from_secs(90);
 
-pub(super) const OWNER: &str = "owner@exarch.example";
+const OWNER: &str = "owner@exarch.example";
 pub(super) const ACME: &str = "ada@acme.example";
 pub(super) const GLOBEX: &str = "grace@globex.example";
 pub(super) const CLUSTER: &str = "main";
@@ -57,8 +58,13 @@ pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> anyhow::Result<&'a st
         .ok_or_else(|| anyhow!("{pointer} is missing in the answer"))
 }
 
-/// Signs in with a password; a first sign-in changes it to `next`.
-pub(super) async fn sign_in(layout: &Layout, account: &Account, initial: Option<&str>) -> anyhow::Result<ApiClient> {
+/// Signs in with a password and, where there is one, a code; a first sign-in changes the password to the account's.
+pub(super) async fn sign_in(
+    ambient: &Ambient,
+    layout: &Layout,
+    account: &Account,
+    initial: Option<&str>,
+) -> anyhow::Result<ApiClient> {
     let global = client(&layout.global_url())?;
     let password = initial.unwrap_or(&account.password);
     let body = json!({"email": account.email, "password": password, "session": "token"});
@@ -66,6 +72,12 @@ pub(super) async fn sign_in(layout: &Layout, account: &Account, initial: Option<
     while answer["status"] == "next" {
         let ticket = text(&answer, "/ticket")?;
         let body = match text(&answer, "/next")? {
+            "second-factor" => {
+                let secret = account.totp_secret.as_deref();
+                let secret = secret.ok_or_else(|| anyhow!("{} has no second factor to sign in with", account.email))?;
+                answer = code(ambient, &global, ticket, secret).await?;
+                continue;
+            }
             "change-password" => json!({"ticket": ticket, "new_password": account.password}),
             "select-tenant" => json!({"ticket": ticket, "tenant": text(&answer, "/tenants/0/id")?}),
             other => bail!("{}: the sign-in asks for {other}", account.email),
@@ -78,6 +90,42 @@ pub(super) async fn sign_in(layout: &Layout, account: &Account, initial: Option<
     Ok(global.bearer(text(&answer, "/access_token")?.to_owned().into()))
 }
 
+/// Gives a code of the app. One that was used by an earlier sign-in is refused, so the next one is tried, and waited for when
+/// it is not yet good.
+async fn code(ambient: &Ambient, global: &ApiClient, ticket: &str, secret: &str) -> anyhow::Result<Value> {
+    let secret = Secret::from_base32(secret).context("the account's totp_secret")?;
+    for (n, ahead) in [0, -1, 1, 1].into_iter().enumerate() {
+        if n == 3 {
+            sleep(Duration::from_secs(totp::PERIOD.unsigned_abs())).await;
+        }
+        let now = totp::step(ambient.now().unix_timestamp());
+        let body = json!({"ticket": ticket, "totp": secret.code(now + ahead)});
+        match global.post("/v1/auth/next", &body).await {
+            Err(ClientError::Problem(problem)) if problem.document.status == 401 => {}
+            answer => return answer.context("second factor"),
+        }
+    }
+    bail!("no code of the app is taken; does the clock run right?")
+}
+
+/// Signs in for the first time with a role that needs a second factor: enrols an app, and tells its secret before it counts.
+pub(super) async fn enrol(
+    ambient: &Ambient,
+    layout: &Layout,
+    account: &mut Account,
+    keep: impl FnOnce(&Account) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let global = client(&layout.global_url())?;
+    let body = json!({"email": account.email, "password": account.password, "session": "token"});
+    let answer: Value = global.post("/v1/auth/sign-in", &body).await.context("sign-in")?;
+    let secret = text(&answer, "/enrolment/secret")?.to_owned();
+    account.totp_secret = Some(secret.clone());
+    keep(account)?;
+    code(ambient, &global, text(&answer, "/ticket")?, &secret)
+        .await
+        .map(drop)
+}
+
 /// A region token, by which the account works in a region.
 pub(super) async fn enter(person: &ApiClient, place: &Place) -> anyhow::Result<ApiClient> {
     let path = format!("/v1/regions/{}/token", place.name);
@@ -87,8 +135,7 @@ pub(super) async fn enter(person: &ApiClient, place: &Place) -> anyhow::Result<A
 }
 
 /// Registers each region that is not, and lets its gateway join.
-pub(super) async fn regions(layout: &Layout, owner: &Account, say: Progress<'_>) -> anyhow::Result<()> {
-    let staff = sign_in(layout, owner, None).await?;
+pub(super) async fn regions(layout: &Layout, staff: &ApiClient, say: Progress<'_>) -> anyhow::Result<()> {
     let known: Value = staff.get("/v1/regions?limit=100").await?;
     for place in &layout.regions {
         let region = known["items"]
@@ -136,11 +183,10 @@ fn pin_of(line: &str) -> anyhow::Result<&str> {
 /// Waits until every region is active, and notes their ids.
 pub(super) async fn active(
     layout: &Layout,
-    owner: &Account,
+    staff: &ApiClient,
     file: &mut FederationFile,
     say: Progress<'_>,
 ) -> anyhow::Result<()> {
-    let staff = sign_in(layout, owner, None).await?;
     for place in &layout.regions {
         let deadline = Instant::now() + ACTIVE;
         let mut told = false;
@@ -174,14 +220,13 @@ pub(super) async fn active(
 pub(super) async fn customers(
     ambient: &Ambient,
     layout: &Layout,
+    staff: &ApiClient,
     file: &mut FederationFile,
     say: Progress<'_>,
 ) -> anyhow::Result<()> {
     if file.account(GLOBEX).is_some() {
         return Ok(());
     }
-    let owner = account(file, OWNER)?.clone();
-    let staff = sign_in(layout, &owner, None).await?;
     for (slug, name, email, person, regions) in [
         ("acme", "Acme Ltd", ACME, "Ada Acme", vec!["eu-north", "us-east"]),
         ("globex", "Globex Corp", GLOBEX, "Grace Globex", vec!["eu-north"]),
@@ -208,12 +253,12 @@ pub(super) async fn customers(
             regions: regions.iter().map(ToString::to_string).collect(),
         };
         let initial = text(&answer, "/admin/initial_password")?;
-        sign_in(layout, &account, Some(initial)).await?;
+        sign_in(ambient, layout, &account, Some(initial)).await?;
         file.accounts.push(account);
         // A password that is set and not written down would be lost.
         file.write(&layout.federation_file())?;
     }
-    let ada = sign_in(layout, account(file, ACME)?, None).await?;
+    let ada = sign_in(ambient, layout, account(file, ACME)?, None).await?;
     for place in &layout.regions {
         say(&format!("{}: cluster, hosts, resource and workload", place.title));
         inventory(layout, &enter(&ada, place).await?).await?;
@@ -253,8 +298,13 @@ async fn inventory(layout: &Layout, region: &ApiClient) -> anyhow::Result<()> {
 }
 
 /// Enrols two agents in each region, once, and starts them.
-pub(super) async fn agents(layout: &Layout, file: &mut FederationFile, say: Progress<'_>) -> anyhow::Result<()> {
-    let ada = sign_in(layout, account(file, ACME)?, None).await?;
+pub(super) async fn agents(
+    ambient: &Ambient,
+    layout: &Layout,
+    file: &mut FederationFile,
+    say: Progress<'_>,
+) -> anyhow::Result<()> {
+    let ada = sign_in(ambient, layout, account(file, ACME)?, None).await?;
     for place in &layout.regions {
         let region = enter(&ada, place).await?;
         let clusters: Value = region.get("/v1/clusters?limit=100").await?;
@@ -264,7 +314,7 @@ pub(super) async fn agents(layout: &Layout, file: &mut FederationFile, say: Prog
             let known = file.agents.iter().any(|a| a.region == place.name && a.name == name);
             if !known {
                 say(&format!("{}: enrol agent {name}", place.title));
-                let id = enrol(layout, place, &region, cluster, name).await?;
+                let id = enrol_agent(layout, place, &region, cluster, name).await?;
                 file.agents.push(AgentEntry {
                     name: name.into(),
                     id,
@@ -299,7 +349,7 @@ pub(super) fn start_agent(layout: &Layout, region: &str, name: &str) -> anyhow::
     Ok(agent_daemon(layout, region, name).start(&layout.bin.join("exarch-agent"), &["run", "--state", &state])?)
 }
 
-async fn enrol(
+async fn enrol_agent(
     layout: &Layout,
     place: &Place,
     region: &ApiClient,

@@ -58,14 +58,23 @@ pub async fn up(ambient: &Ambient, layout: &Layout, say: Progress<'_>) -> anyhow
         file.write(&layout.federation_file())?;
     }
     serve(layout, &layout.global, say).await?;
-    let owner = file.accounts.first().cloned().ok_or_else(|| anyhow!("no owner"))?;
-    demo::regions(layout, &owner, say).await?;
+    let mut owner = file.accounts.first().cloned().ok_or_else(|| anyhow!("no owner"))?;
+    if owner.totp_secret.is_none() {
+        say("Global controller: the owner's second factor");
+        let keep = |owner: &Account| {
+            file.accounts[0] = owner.clone();
+            Ok(file.write(&layout.federation_file())?)
+        };
+        demo::enrol(ambient, layout, &mut owner, keep).await?;
+    }
+    let staff = demo::sign_in(ambient, layout, &owner, None).await?;
+    demo::regions(layout, &staff, say).await?;
     for place in &layout.regions {
         serve(layout, place, say).await?;
     }
-    demo::active(layout, &owner, &mut file, say).await?;
-    demo::customers(ambient, layout, &mut file, say).await?;
-    demo::agents(layout, &mut file, say).await?;
+    demo::active(layout, &staff, &mut file, say).await?;
+    demo::customers(ambient, layout, &staff, &mut file, say).await?;
+    demo::agents(ambient, layout, &mut file, say).await?;
     pids(&mut file, layout);
     file.write(&layout.federation_file())?;
     Ok(file)

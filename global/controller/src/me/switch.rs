@@ -69,5 +69,5 @@ async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenan
     passports::touch_common(&app, &mut tx).await?;
     tx.commit().await?;
     passports::nudge(&app);
-    Ok(signed_in(&user, Some(&seat.tenant), started))
+    Ok(signed_in(&user, Some(&seat.tenant), started, None))
 }

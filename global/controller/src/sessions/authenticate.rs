@@ -33,7 +33,7 @@ pub async fn authenticate(app: &App, parts: &Parts) -> Result<Who, Problem> {
         store::find(tx.conn(), Key::Cookie(&hash), now).await?
     };
     tx.rollback().await?;
-    let found = found.ok_or_else(unauthenticated)?;
+    let found = found.filter(|found| found.is_enough(now)).ok_or_else(unauthenticated)?;
     let seat = match found.session.tenant {
         Some(tenant) => Some(seat(app, tenant, &found).await?),
         None => None,

@@ -44,7 +44,8 @@ async fn run(app: &App, origin: &Origin, presented: Presented) -> Result<Pair, P
     let mut tx = SystemTx::begin(&app.app_pool, "refresh").await?;
     let found = store::find(tx.conn(), Key::Family(presented.family), now).await?;
     tx.rollback().await?;
-    let store::Found { session, staff } = found.ok_or_else(refused)?;
+    let found = found.filter(|found| found.is_enough(now)).ok_or_else(refused)?;
+    let store::Found { session, staff } = found;
     // before the lock below: who holds that one must not wait for a second connection
     let seat = match session.tenant {
         Some(tenant) => {

@@ -1,4 +1,5 @@
 use super::{Session, SessionKind, family::Family};
+use crate::second_factor;
 use exarch_common_authz::Role;
 use exarch_common_base::{SessionId, TenantId, UserId};
 use exarch_common_pg::DbError;
@@ -10,6 +11,15 @@ use uuid::Uuid;
 pub struct Found {
     pub session: Session,
     pub staff: Vec<(Role, Option<OffsetDateTime>)>,
+}
+
+impl Found {
+    /// Whether the session has what its roles ask for: whose role reaches over the federation works with two factors only, also
+    /// when the role came after the sign-in.
+    pub fn is_enough(&self, now: OffsetDateTime) -> bool {
+        let staff = self.staff.iter().any(|(_, until)| until.is_none_or(|end| now < end));
+        !staff || second_factor::is_mfa(&self.session.amr)
+    }
 }
 
 /// What to look for.

@@ -1,6 +1,7 @@
 //! What a step of a sign-in answers.
 use crate::{
     memberships::TenantBrief,
+    second_factor::{Enrolment, RecoveryCodes},
     sessions::{self, Started},
     users::UserBrief,
 };
@@ -38,6 +39,9 @@ pub struct SignedIn {
     /// Seconds until the access token expires.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<i64>,
+    /// Shown this once, by the step that enrolled an authenticator app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_codes: Option<RecoveryCodes>,
 }
 
 /// What is asked for next, and the ticket to answer with.
@@ -50,6 +54,12 @@ pub struct NextStep {
     /// To choose from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenants: Option<Vec<TenantName>>,
+    /// With `second-factor`, for who has none yet and needs one: enrol this in an authenticator app, and answer with its code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<Enrolment>,
+    /// Shown this once, by the step before, which enrolled an authenticator app.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_codes: Option<RecoveryCodes>,
 }
 
 /// The steps after the password.
@@ -120,7 +130,12 @@ impl From<&TenantBrief> for TenantName {
 }
 
 /// The answer for a session that was just made.
-pub fn signed_in(user: &UserBrief, tenant: Option<&TenantBrief>, started: Started) -> Response {
+pub fn signed_in(
+    user: &UserBrief,
+    tenant: Option<&TenantBrief>,
+    started: Started,
+    recovery_codes: Option<RecoveryCodes>,
+) -> Response {
     let mut answer = SignedIn {
         user: UserRef {
             id: user.id,
@@ -133,6 +148,7 @@ pub fn signed_in(user: &UserBrief, tenant: Option<&TenantBrief>, started: Starte
         access_token: None,
         refresh_token: None,
         expires_in: None,
+        recovery_codes,
     };
     match started {
         Started::Cookie(secret, seconds) => sessions::with_cookie(Json(Answer::SignedIn(answer)), &secret, seconds),

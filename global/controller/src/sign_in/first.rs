@@ -1,18 +1,18 @@
 //! `POST /v1/auth/sign-in`: the password.
 use super::{
     answer::Answer,
+    attempts::Attempts,
+    counting,
     proceed::{self, Proved},
     store,
 };
-use crate::{app::App, audit, gate::Origin, sessions::SessionKind, tenants::TenantKey, users::Email};
+use crate::{app::App, gate::Origin, sessions::SessionKind, tenants::TenantKey, users::Email};
 use axum::{extract::State, response::Response};
 use exarch_common_base::{ExposeSecret, SecretString};
 use exarch_common_crypto::password::{MAX_CHARACTERS, Verdict};
 use exarch_common_http::{Api, Json, Problem, RouteKind};
 use exarch_common_pg::SystemTx;
-use exarch_common_wire::audit::{Actor, Outcome, PROVIDER};
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
@@ -92,6 +92,7 @@ async fn handler(State(app): State<App>, origin: Origin, Json(input): Json<SignI
         auth_time: app.ambient.now(),
         kind,
         tenant: input.tenant,
+        recovery_codes: None,
     };
     let mut tx = SystemTx::begin(&app.app_pool, "sign-in").await?;
     let answer = proceed::proceed(&app, &origin, &mut tx, account, proved).await?;
@@ -114,18 +115,12 @@ async fn judge(
     let known = account.as_ref().map(|account| account.id);
     let passed = account.filter(|account| right && account.active && !attempts.is_locked(now));
     let (attempts, locked) = match &passed {
-        Some(_) => (super::attempts::Attempts::default(), false),
+        // half way: who has the password must not wipe out, with it, the wrong codes they tried
+        Some(account) if account.needs_second_factor() => (attempts, false),
+        Some(_) => (Attempts::default(), false),
         None => attempts.failed(now),
     };
-    store::save_attempts(tx.conn(), index, &attempts).await?;
-    if let (true, Some(user)) = (locked, known) {
-        let until = attempts.locked_until.map(|until| until.unix_timestamp());
-        let entry = origin
-            .entry(app, PROVIDER, Actor::system("sign-in"), "user.lock", ("user", user))
-            .after(json!({ "locked_until": until }))
-            .ended(Outcome::Denied, "ten sign-ins failed within ten minutes");
-        audit::record(&mut tx, &entry).await?;
-    }
+    counting::save(app, origin, &mut tx, index, known, &attempts, locked).await?;
     tx.commit().await?;
     Ok(passed)
 }

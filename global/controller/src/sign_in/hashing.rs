@@ -1,7 +1,7 @@
 //! Hashing passwords on few threads, and how often an account may try.
 use crate::settings;
 use exarch_common_base::ExposeSecret;
-use exarch_common_base::{Ambient, SecretString};
+use exarch_common_base::{Ambient, SecretString, UserId};
 use exarch_common_crypto::password::{Hasher, Verdict};
 use exarch_common_http::Problem;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -15,6 +15,7 @@ pub struct SigningIn {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
     tries: DefaultKeyedRateLimiter<[u8; 32]>,
+    codes: DefaultKeyedRateLimiter<UserId>,
 }
 
 impl SigningIn {
@@ -27,6 +28,7 @@ impl SigningIn {
             running: Arc::new(Semaphore::new(threads)),
             admitted: Arc::new(Semaphore::new(threads + settings.hashing_queue as usize)),
             tries: RateLimiter::keyed(Quota::per_minute(per_minute)),
+            codes: RateLimiter::keyed(Quota::per_minute(per_minute)),
         }
     }
 
@@ -35,15 +37,21 @@ impl SigningIn {
     /// # Errors
     /// 429.
     pub fn may_try(&self, account: &[u8; 32]) -> Result<(), Problem> {
-        self.tries.check_key(account).map_err(|_| {
-            metrics::counter!("exarch_sign_in_limited_total").increment(1);
-            Problem::too_many(Duration::from_secs(10)).detail("Too many tries in a short time: wait a little.")
-        })
+        self.tries.check_key(account).map_err(|_| limited())
+    }
+
+    /// The same for codes of a second factor, which are tried by whoever has the password.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn may_try_code(&self, user: UserId) -> Result<(), Problem> {
+        self.codes.check_key(&user).map_err(|_| limited())
     }
 
     /// Drops what is remembered of accounts that nobody tries any more.
     pub fn forget_idle(&self) {
         self.tries.retain_recent();
+        self.codes.retain_recent();
     }
 
     /// Hashes a new password.
@@ -82,6 +90,11 @@ impl SigningIn {
         });
         done.await.map_err(|e| Problem::internal(&e))
     }
+}
+
+fn limited() -> Problem {
+    metrics::counter!("exarch_sign_in_limited_total").increment(1);
+    Problem::too_many(Duration::from_secs(10)).detail("Too many tries in a short time: wait a little.")
 }
 
 #[cfg(test)]

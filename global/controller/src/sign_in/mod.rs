@@ -4,6 +4,8 @@
 //! each case. Between two steps the client holds a ticket, of which only the hash is stored.
 mod answer;
 mod attempts;
+mod confirm;
+mod counting;
 mod first;
 mod hashing;
 mod next;
@@ -12,6 +14,7 @@ mod proceed;
 mod store;
 
 pub use answer::{Answer, SignedIn, TenantName, TenantRef, signed_in};
+pub use confirm::{confirm, confirm_code};
 pub use hashing::SigningIn;
 
 use crate::app::App;

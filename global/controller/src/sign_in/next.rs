@@ -1,13 +1,20 @@
 //! `POST /v1/auth/next`: the answer to the step that was asked for.
 use super::{
     answer::{Answer, Step},
-    password,
+    counting, password,
     proceed::{self, Proved},
     store,
 };
-use crate::{app::App, audit, gate::Origin, tenants::TenantKey, users};
+use crate::{
+    app::App,
+    audit,
+    gate::Origin,
+    second_factor::{self, Given, RecoveryCodes},
+    tenants::TenantKey,
+    users,
+};
 use axum::{extract::State, response::Response};
-use exarch_common_base::SecretString;
+use exarch_common_base::{ExposeSecret, SecretString};
 use exarch_common_crypto::{hash::sha256, password::Verdict};
 use exarch_common_http::{Api, Json, Problem, RouteKind};
 use exarch_common_pg::SystemTx;
@@ -28,6 +35,9 @@ struct Next {
     /// For `select-tenant`: id or slug.
     #[schema(value_type = Option<String>)]
     tenant: Option<TenantKey>,
+    /// For `second-factor`: the six digits of the app, or a recovery code.
+    #[schema(value_type = Option<String>)]
+    totp: Option<SecretString>,
     /// For `change-password`.
     #[schema(value_type = Option<String>, format = Password)]
     new_password: Option<SecretString>,
@@ -46,6 +56,7 @@ fn unanswered(pointer: &str) -> Problem {
 /// Answers the next step of a sign-in.
 #[utoipa::path(post, path = "/v1/auth/next", operation_id = "signInNext", tag = "sign-in", request_body = Next,
     responses((status = 200, description = "Signed in, or one more step", body = Answer),
+              (status = 401, description = "The code is wrong or was used, or the account is locked"),
               (status = 403, description = "You have no place in any tenant"),
               (status = 404, description = "You have no place in the tenant asked for"),
               (status = 410, description = "The ticket is spent or over")))]
@@ -64,12 +75,31 @@ async fn handler(State(app): State<App>, origin: Origin, Json(input): Json<Next>
         (Step::ChangePassword, None) => return Err(unanswered("/new_password")),
         (Step::ChangePassword, Some(new)) => Some(accepted(&app, &account, &person.email, new).await?),
         (Step::SelectTenant, _) if input.tenant.is_none() => return Err(unanswered("/tenant")),
-        // nobody is asked for one yet, so a ticket for it is none of ours
-        (Step::SecondFactor, _) => return Err(spent()),
-        (Step::SelectTenant, _) => None,
+        (Step::SecondFactor, _) if input.totp.is_none() => return Err(unanswered("/totp")),
+        (Step::SelectTenant | Step::SecondFactor, _) => None,
     };
+    if ticket.step == Step::SecondFactor {
+        app.signing_in.may_try_code(account.id)?;
+    }
     let mut tx = SystemTx::begin(&app.app_pool, "sign-in-next").await?;
-    let ticket = store::spend_ticket(tx.conn(), &hash, now).await?.ok_or_else(spent)?;
+    // before the ticket: of many who try codes at once each sees what those before it found
+    let locked = match ticket.step {
+        Step::SecondFactor => counting::is_locked(&app, &mut tx, &account).await?,
+        Step::SelectTenant | Step::ChangePassword => false,
+    };
+    let mut ticket = store::spend_ticket(tx.conn(), &hash, now).await?.ok_or_else(spent)?;
+    let mut recovery_codes = None;
+    if let (Step::SecondFactor, Some(code)) = (ticket.step, &input.totp) {
+        let given = Given::read(code);
+        let passed = !locked && second_step(&app, &origin, &mut tx, &ticket, &given, &mut recovery_codes).await?;
+        if !passed {
+            tx.rollback().await?;
+            counting::failed(&app, &origin, &account).await?;
+            return Err(second_factor::refused());
+        }
+        counting::forgive(&mut tx, &account).await?;
+        ticket.amr.extend(["otp".to_owned(), second_factor::MFA.to_owned()]);
+    }
     if let Some(new_hash) = new_hash {
         store::set_password(tx.conn(), account.id, &new_hash, now).await?;
         let actor = Actor::new("user", account.id);
@@ -86,10 +116,50 @@ async fn handler(State(app): State<App>, origin: Origin, Json(input): Json<Next>
         auth_time: ticket.auth_time,
         kind: ticket.kind,
         tenant: input.tenant.or(asked),
+        recovery_codes,
     };
     let answer = proceed::proceed(&app, &origin, &mut tx, account, proved).await?;
     tx.commit().await?;
     Ok(answer)
+}
+
+/// A code of the app in use, or the first one of an app that is enrolled by this.
+async fn second_step(
+    app: &App,
+    origin: &Origin,
+    tx: &mut SystemTx,
+    ticket: &store::Ticket,
+    given: &Given,
+    recovery_codes: &mut Option<RecoveryCodes>,
+) -> Result<bool, Problem> {
+    let user = ticket.user;
+    let Some(enrolment) = ticket.totp else {
+        let good = second_factor::check(app, tx.conn(), user, given).await?;
+        if good && matches!(given, Given::Recovery(_)) {
+            let entry = origin.entry(
+                app,
+                PROVIDER,
+                Actor::new("user", user),
+                "user.use_recovery_code",
+                ("user", user),
+            );
+            audit::record(tx, &entry).await?;
+        }
+        return Ok(good);
+    };
+    let Given::Totp(code) = given else {
+        return Ok(false);
+    };
+    // who enrolled meanwhile elsewhere is asked for a code of that
+    let account = store::account(tx.conn(), None, Some(user), app.ambient.now()).await?;
+    if account.is_none_or(|account| account.second_factor) {
+        return Err(spent());
+    }
+    *recovery_codes = second_factor::finish(app, tx.conn(), user, enrolment, code.expose_secret()).await?;
+    if recovery_codes.is_some() {
+        second_factor::enrolled(app, origin, tx, user).await?;
+    }
+    Ok(recovery_codes.is_some())
 }
 
 /// The hash of a new password, if it may be one.

@@ -8,6 +8,7 @@ use crate::{
     audit,
     gate::Origin,
     memberships::{self, Seat},
+    second_factor::{self, Enrolment, RecoveryCodes},
     sessions::{self, Session, SessionKind},
     tenants::TenantKey,
     users,
@@ -31,6 +32,8 @@ pub struct Proved {
     pub kind: SessionKind,
     /// The tenant asked for.
     pub tenant: Option<TenantKey>,
+    /// Made by the step before, to be shown with the answer.
+    pub recovery_codes: Option<RecoveryCodes>,
 }
 
 /// The next step's ticket, or the session; the caller commits.
@@ -41,8 +44,18 @@ pub async fn proceed(
     account: Account,
     proved: Proved,
 ) -> Result<Response, Problem> {
+    if account.needs_second_factor() && !second_factor::is_mfa(&proved.amr) {
+        let asked = match account.second_factor {
+            true => Asked::default(),
+            false => Asked {
+                enrolment: Some(enrolment(app, tx, &account).await?),
+                ..Asked::default()
+            },
+        };
+        return ticket(app, tx, &account, proved, Step::SecondFactor, asked).await;
+    }
     if account.must_change_password {
-        return ticket(app, tx, &account, proved, Step::ChangePassword, None).await;
+        return ticket(app, tx, &account, proved, Step::ChangePassword, Asked::default()).await;
     }
     let seats = memberships::seats(app, account.id).await?;
     let seat = match choose(&account, seats, proved.tenant.as_ref()) {
@@ -50,7 +63,11 @@ pub async fn proceed(
         Choice::NoTenant => None,
         Choice::Ask(seats) => {
             let tenants = seats.iter().map(|seat| TenantName::from(&seat.tenant)).collect();
-            return ticket(app, tx, &account, proved, Step::SelectTenant, Some(tenants)).await;
+            let asked = Asked {
+                tenants: Some(tenants),
+                ..Asked::default()
+            };
+            return ticket(app, tx, &account, proved, Step::SelectTenant, asked).await;
         }
         Choice::NotThere => {
             return Err(Problem::not_found("tenant-not-found").detail("You have no place in a tenant of this name."));
@@ -90,13 +107,26 @@ fn choose(account: &Account, mut seats: Vec<Seat>, asked: Option<&TenantKey>) ->
     }
 }
 
+async fn enrolment(app: &App, tx: &mut SystemTx, account: &Account) -> Result<Enrolment, Problem> {
+    let person = users::find(app, tx.conn(), account.id).await?;
+    let person = person.ok_or_else(crate::gate::unauthenticated)?;
+    second_factor::begin(app, tx.conn(), account.id, &person.email).await
+}
+
+/// What goes with a step.
+#[derive(Default)]
+struct Asked {
+    tenants: Option<Vec<TenantName>>,
+    enrolment: Option<Enrolment>,
+}
+
 async fn ticket(
     app: &App,
     tx: &mut SystemTx,
     account: &Account,
     proved: Proved,
     step: Step,
-    tenants: Option<Vec<TenantName>>,
+    asked: Asked,
 ) -> Result<Response, Problem> {
     let secret = URL_SAFE_NO_PAD.encode(app.ambient.bytes::<32>());
     let ticket = Ticket {
@@ -107,12 +137,15 @@ async fn ticket(
         amr: proved.amr,
         auth_time: proved.auth_time,
         expires_at: app.ambient.now() + app.settings.sign_in.ticket,
+        totp: asked.enrolment.as_ref().map(|enrolment| enrolment.id),
     };
     store::insert_ticket(tx.conn(), &sha256(secret.as_bytes()), &ticket).await?;
     let next = NextStep {
         next: step,
         ticket: secret,
-        tenants,
+        tenants: asked.tenants,
+        enrolment: asked.enrolment,
+        recovery_codes: proved.recovery_codes,
     };
     Ok(Json(Answer::Next(next)).into_response())
 }
@@ -154,7 +187,12 @@ async fn finish(
         )
         .after(json!({ "kind": session.kind.as_str(), "amr": session.amr }));
     audit::record(tx, &entry).await?;
-    Ok(signed_in(&user, seat.as_ref().map(|seat| &seat.tenant), started))
+    Ok(signed_in(
+        &user,
+        seat.as_ref().map(|seat| &seat.tenant),
+        started,
+        proved.recovery_codes,
+    ))
 }
 
 #[cfg(test)]
@@ -172,6 +210,8 @@ mod tests {
             must_change_password: false,
             last_tenant: last.map(|n| Uuid::from_u128(n).into()),
             staff: staff.to_vec(),
+            email_index: [0; 32],
+            second_factor: false,
         }
     }
 

@@ -5,6 +5,7 @@ use exarch_common_base::{TenantId, UserId};
 use exarch_common_pg::{DbError, SystemTx};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
+use uuid::Uuid;
 
 /// A person as far as signing in goes.
 #[derive(Clone, Debug)]
@@ -15,6 +16,16 @@ pub struct Account {
     pub must_change_password: bool,
     pub last_tenant: Option<TenantId>,
     pub staff: Vec<Role>,
+    pub email_index: [u8; 32],
+    /// Whether there is an authenticator app in use.
+    pub second_factor: bool,
+}
+
+impl Account {
+    /// Whether a password alone is not enough.
+    pub fn needs_second_factor(&self) -> bool {
+        self.second_factor || !self.staff.is_empty()
+    }
 }
 
 /// By address or by id.
@@ -25,7 +36,9 @@ pub async fn account(
     now: OffsetDateTime,
 ) -> Result<Option<Account>, DbError> {
     let row = sqlx::query!(
-        "SELECT u.id, u.state, u.password_hash, u.must_change_password, u.last_tenant_id,
+        "SELECT u.id, u.state, u.password_hash, u.must_change_password, u.last_tenant_id, u.email_index,
+                EXISTS (SELECT FROM gc.totp t WHERE t.user_id = u.id AND t.verified_at IS NOT NULL)
+                  AS \"second_factor!\",
                 coalesce((SELECT array_agg(b.role ORDER BY b.role) FROM gc.staff_binding b
                            WHERE b.user_id = u.id AND b.ended_at IS NULL AND (b.until_at IS NULL OR b.until_at > $3)),
                          '{}') AS \"staff!\"
@@ -43,6 +56,9 @@ pub async fn account(
         must_change_password: row.must_change_password,
         last_tenant: row.last_tenant_id.map(TenantId::from),
         staff: row.staff.iter().filter_map(|role| role.parse().ok()).collect(),
+        // the table checks the length
+        email_index: row.email_index.try_into().unwrap_or_default(),
+        second_factor: row.second_factor,
     }))
 }
 
@@ -137,12 +153,15 @@ pub struct Ticket {
     pub amr: Vec<String>,
     pub auth_time: OffsetDateTime,
     pub expires_at: OffsetDateTime,
+    /// What is enrolled by the step.
+    pub totp: Option<Uuid>,
 }
 
 pub async fn insert_ticket(conn: &mut PgConnection, hash: &[u8; 32], ticket: &Ticket) -> Result<(), DbError> {
     sqlx::query!(
-        "INSERT INTO gc.sign_in_ticket (hash, user_id, step, session_kind, tenant, amr, auth_time, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO gc.sign_in_ticket (hash, user_id, step, session_kind, tenant, amr, auth_time, expires_at,
+                                        totp_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
         &hash[..],
         ticket.user.uuid(),
         ticket.step.as_str(),
@@ -150,7 +169,8 @@ pub async fn insert_ticket(conn: &mut PgConnection, hash: &[u8; 32], ticket: &Ti
         ticket.tenant,
         &ticket.amr,
         ticket.auth_time,
-        ticket.expires_at
+        ticket.expires_at,
+        ticket.totp
     )
     .execute(conn)
     .await?;
@@ -165,7 +185,7 @@ pub async fn spend_ticket(
 ) -> Result<Option<Ticket>, DbError> {
     let row = sqlx::query!(
         "UPDATE gc.sign_in_ticket SET used_at = $2 WHERE hash = $1 AND used_at IS NULL AND expires_at > $2
-         RETURNING user_id, step, session_kind, tenant, amr, auth_time, expires_at",
+         RETURNING user_id, step, session_kind, tenant, amr, auth_time, expires_at, totp_id",
         &hash[..],
         now
     )
@@ -184,6 +204,7 @@ pub async fn spend_ticket(
             amr: row.amr,
             auth_time: row.auth_time,
             expires_at: row.expires_at,
+            totp: row.totp_id,
         })
     }))
 }

@@ -113,10 +113,10 @@ async fn every_change_has_its_row_and_the_chains_are_whole() {
         actions(&of_provider),
         [
             "installation.setup",
+            "user.enrol_second_factor",
             "session.begin",
             "tenant.create",
             "user.change_password",
-            "session.begin",
             "user.change_password",
             "entitlement.grant",
             "entitlement.revoke",
@@ -207,5 +207,5 @@ async fn changes_at_once_make_one_chain() {
         .iter()
         .map(|r| row(PROVIDER, r))
         .collect();
-    assert_eq!(walk(Head::default(), &rows).unwrap().seq, 14);
+    assert_eq!(walk(Head::default(), &rows).unwrap().seq, 15);
 }

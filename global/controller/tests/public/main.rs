@@ -10,6 +10,8 @@ mod outage;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod second_factor;
+#[cfg(test)]
 mod sign_in;
 #[cfg(test)]
 mod strict;

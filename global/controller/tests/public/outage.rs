@@ -17,7 +17,7 @@ async fn a_database_that_goes_away_is_503_and_back_it_works_again() {
         .await
         .unwrap();
     let client = world.anyone();
-    let pair = client.sign_in(OWNER, PASSWORD).await.ok();
+    let pair = world.pair(OWNER, PASSWORD).await;
     let bearer = client.clone().with_token(pair["access_token"].as_str().unwrap());
     bearer.get("/v1/me").await.ok();
 

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
 async fn pair(world: &World) -> Value {
-    world.anyone().sign_in(OWNER, PASSWORD).await.ok()
+    world.pair(OWNER, PASSWORD).await
 }
 
 fn refresh_body(pair: &Value) -> Value {

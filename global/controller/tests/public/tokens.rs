@@ -19,7 +19,7 @@ struct Forge {
 impl Forge {
     async fn new() -> Self {
         let world = World::new().await;
-        let pair = world.anyone().sign_in(OWNER, PASSWORD).await.ok();
+        let pair = world.pair(OWNER, PASSWORD).await;
         let token = pair["access_token"].as_str().unwrap().to_owned();
         let claims = B64.decode(token.split('.').nth(1).unwrap()).unwrap();
         let now = world.app.ambient.now();

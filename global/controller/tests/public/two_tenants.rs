@@ -77,6 +77,11 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         | "GET /v1/me"
         | "POST /v1/me/tenant"
         | "POST /v1/me/token"
+        | "GET /v1/me/second-factor"
+        | "POST /v1/me/totp"
+        | "POST /v1/me/totp/{id}/verify"
+        | "POST /v1/me/totp/remove"
+        | "POST /v1/me/recovery-codes"
         | "GET /.well-known/jwks.json"
         | "GET /openapi.json" => Nobodys,
         _ => return None,

@@ -1,7 +1,11 @@
 //! A controller over a database of its own, and people who call it.
 use axum::{Router, body::Body, http::Request};
 use exarch_common_base::{Ambient, ManualClock};
-use exarch_common_crypto::{password::Hasher, seal::Sealer};
+use exarch_common_crypto::{
+    password::Hasher,
+    seal::Sealer,
+    totp::{self, Secret},
+};
 use exarch_common_http::RouteEntry;
 use exarch_common_pg::{AppPool, Login, PoolSettings, SweepPool};
 use exarch_common_testkit::db::TestDb;
@@ -12,7 +16,12 @@ use exarch_global_controller::{
     router, setup,
 };
 use serde_json::{Value, json};
-use std::{num::NonZeroU32, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    sync::Mutex,
+    time::Duration,
+};
 use time::macros::datetime;
 use tower::ServiceExt;
 
@@ -27,6 +36,32 @@ pub struct World {
     pub clock: ManualClock,
     /// Nothing for a world on a cluster of its own.
     pub db: Option<TestDb>,
+    /// The apps of those who have a second factor, by address.
+    pub apps: Mutex<BTreeMap<String, Authenticator>>,
+    owner: Mutex<Option<Client>>,
+}
+
+/// What a person's authenticator app knows.
+pub struct Authenticator {
+    secret: Secret,
+    used: BTreeSet<i64>,
+}
+
+impl Authenticator {
+    pub fn new(base32: &str) -> Self {
+        Self {
+            secret: Secret::from_base32(base32).unwrap(),
+            used: BTreeSet::new(),
+        }
+    }
+
+    /// A code that was not used and is good now: at one time there are three.
+    pub fn code(&mut self, unix: i64) -> String {
+        let now = totp::step(unix);
+        let step = [now, now - 1, now + 1].into_iter().find(|step| self.used.insert(*step));
+        self.secret
+            .code(step.expect("a fourth code within one step: move the clock"))
+    }
 }
 
 impl World {
@@ -82,6 +117,8 @@ impl World {
             table,
             clock,
             db: None,
+            apps: Mutex::default(),
+            owner: Mutex::default(),
         }
     }
 
@@ -101,17 +138,69 @@ impl World {
         }
     }
 
-    /// The first owner.
+    /// The first owner: a session for as long as its token lasts, since every sign-in uses up a code.
     pub async fn owner(&self) -> Client {
-        self.signed_in(OWNER, PASSWORD).await
+        let known = self.owner.lock().unwrap().clone();
+        if let Some(owner) = known
+            && owner.get("/v1/me").await.code == 200
+        {
+            return owner;
+        }
+        let owner = self.signed_in(OWNER, PASSWORD).await;
+        *self.owner.lock().unwrap() = Some(owner.clone());
+        owner
     }
 
-    /// Somebody who signs in for tokens and is asked nothing more.
+    /// Somebody who signs in for tokens and is asked nothing more but a second factor.
     pub async fn signed_in(&self, email: &str, password: &str) -> Client {
-        let client = self.anyone();
-        let answer = client.sign_in(email, password).await.ok();
+        let pair = self.pair(email, password).await;
+        self.anyone().with_token(pair["access_token"].as_str().unwrap())
+    }
+
+    /// The tokens of somebody who signs in.
+    pub async fn pair(&self, email: &str, password: &str) -> Value {
+        let answer = self.anyone().sign_in(email, password).await;
+        let answer = self.second_step(email, answer).await.ok();
         assert_eq!(answer["status"], "signed-in", "{answer}");
-        client.with_token(answer["access_token"].as_str().unwrap())
+        answer
+    }
+
+    /// Somebody at a browser.
+    pub async fn browser(&self, email: &str) -> Client {
+        let mut client = self.anyone();
+        let body = json!({"email": email, "password": PASSWORD, "session": "cookie"});
+        let answer = client.post("/v1/auth/sign-in", body).await;
+        let answer = self.second_step(email, answer).await;
+        let cookie = answer.headers["set-cookie"].to_str().unwrap();
+        client.cookie = cookie.split(';').next().map(str::to_owned);
+        client
+    }
+
+    /// Answers the second factor if it is asked for; whoever needs one and has none enrols.
+    pub async fn second_step(&self, email: &str, answer: Answer) -> Answer {
+        let next = answer.json();
+        if next["next"] != "second-factor" {
+            return answer;
+        }
+        let email = email.trim().to_lowercase();
+        let code = {
+            let mut apps = self.apps.lock().unwrap();
+            if let Some(secret) = next["enrolment"]["secret"].as_str() {
+                apps.insert(email.clone(), Authenticator::new(secret));
+            }
+            let app = apps
+                .get_mut(&email)
+                .expect("somebody without an app is asked for a code");
+            app.code(self.app.ambient.now().unix_timestamp())
+        };
+        let body = json!({"ticket": next["ticket"], "totp": code});
+        self.anyone().post("/v1/auth/next", body).await
+    }
+
+    /// A code of somebody's app.
+    pub fn code(&self, email: &str) -> String {
+        let now = self.app.ambient.now().unix_timestamp();
+        self.apps.lock().unwrap().get_mut(email).expect("an app").code(now)
     }
 
     /// A tenant with an administrator who has chosen the usual password; signed in.

@@ -4,8 +4,10 @@ import { EmptyState } from '../ui/EmptyState';
 import { Mark } from '../ui/Mark';
 import { Notice } from '../ui/Notice';
 import { CodeStep } from './CodeStep';
+import { EnrolStep } from './EnrolStep';
 import { NewPasswordStep } from './NewPasswordStep';
 import { PasswordStep } from './PasswordStep';
+import { RecoveryCodesStep } from './RecoveryCodesStep';
 import { TenantStep } from './TenantStep';
 import { useSignIn, type SignIn } from './useSignIn';
 
@@ -49,7 +51,9 @@ function StepOf({ signIn }: { signIn: SignIn }) {
     case 'select-tenant':
       return <TenantStep signIn={signIn} step={step} />;
     case 'second-factor':
-      return <CodeStep signIn={signIn} />;
+      return step.enrolment ? <EnrolStep signIn={signIn} enrolment={step.enrolment} /> : <CodeStep signIn={signIn} />;
+    case 'recovery-codes':
+      return <RecoveryCodesStep signIn={signIn} codes={step.codes} />;
     case 'change-password':
       return <NewPasswordStep signIn={signIn} />;
     case 'no-tenant':

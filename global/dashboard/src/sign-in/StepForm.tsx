@@ -13,11 +13,15 @@ type Props = {
   onSubmit: (form: FormData) => void;
   /** The field to go back to after a refusal. */
   retryField?: string;
+  /** Another way to answer. */
+  more?: ReactNode;
+  /** Nobody goes back from here. */
+  final?: boolean;
   children: ReactNode;
 };
 
 /** What all steps share: a real form, its refusal beside it, and one button that says when it can be pressed again. */
-export function StepForm({ signIn, title, intro, submit, busyLabel, onSubmit, retryField, children }: Props) {
+export function StepForm({ signIn, title, intro, submit, busyLabel, onSubmit, retryField, more, final, children }: Props) {
   const id = useId();
   const form = useRef<HTMLFormElement>(null);
   const now = useNow();
@@ -60,7 +64,8 @@ export function StepForm({ signIn, title, intro, submit, busyLabel, onSubmit, re
       <Button type="submit" look="primary" className="w-full py-2 text-lg" busy={busy && busyLabel} aria-disabled={wait > 0}>
         {wait > 0 ? `Try again in ${wait < 120_000 ? `${Math.ceil(wait / 1000)} s` : duration(wait)}` : submit}
       </Button>
-      {step.next !== 'password' && (
+      {more}
+      {step.next !== 'password' && !final && (
         <Button look="quiet" className="w-full" onClick={signIn.restart}>
           Sign in as someone else
         </Button>

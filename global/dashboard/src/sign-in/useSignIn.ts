@@ -4,7 +4,11 @@ import { api, data } from '../api/client';
 import { asProblem, type Problem } from '../api/problem';
 import type { NextStep, SignInAnswer } from '../api/types';
 
-export type Step = { next: 'password' } | { next: 'no-tenant' } | NextStep;
+export type Step =
+  | { next: 'password' }
+  | { next: 'no-tenant' }
+  | { next: 'recovery-codes'; codes: string[]; then: SignInAnswer }
+  | NextStep;
 export type Refusal = { sentence: string; retryAt?: number; requestId?: string };
 
 /** One sentence for unknown, wrong, locked and disabled alike, whatever the server said. */
@@ -22,12 +26,23 @@ export function useSignIn(done: () => void) {
     setRefusal(undefined);
     try {
       const answer = await call();
-      if (answer.status === 'signed-in') return done(); // stays busy until the page has left
-      setStep(answer.next === 'select-tenant' && !answer.tenants?.length ? { next: 'no-tenant' } : answer);
+      // Shown this once, so nothing goes on before they were seen.
+      if (answer.recovery_codes) setStep({ next: 'recovery-codes', codes: answer.recovery_codes, then: answer });
+      else if (take(answer)) return; // stays busy until the page has left
     } catch (error) {
       refuse(asProblem(error));
     }
     setBusy(false);
+  }
+
+  /** Whether the page leaves now. */
+  function take(answer: SignInAnswer): boolean {
+    if (answer.status === 'signed-in') {
+      done();
+      return true;
+    }
+    setStep(answer.next === 'select-tenant' && !answer.tenants?.length ? { next: 'no-tenant' } : answer);
+    return false;
   }
 
   function refuse(problem: Problem): void {
@@ -54,6 +69,10 @@ export function useSignIn(done: () => void) {
     answer(given: { tenant?: string; totp?: string; new_password?: string }) {
       const { ticket } = step as NextStep;
       return send(() => data(api.POST('/v1/auth/next', { body: { ticket, ...given } })));
+    },
+    /** After the recovery codes were seen. */
+    goOn() {
+      if (step.next === 'recovery-codes') setBusy(take(step.then));
     },
     restart() {
       setStep({ next: 'password' });

@@ -47,8 +47,8 @@ pub async fn tell(ambient: &Ambient, layout: &Layout) -> anyhow::Result<()> {
     for place in layout.places() {
         serve(layout, place, &|_| ()).await?;
     }
-    let ada = sign_in(layout, account(&file, ACME)?, None).await?;
-    let grace = sign_in(layout, account(&file, GLOBEX)?, None).await?;
+    let ada = sign_in(ambient, layout, account(&file, ACME)?, None).await?;
+    let grace = sign_in(ambient, layout, account(&file, GLOBEX)?, None).await?;
     let mut story = Story {
         ambient,
         layout,
