@@ -1,5 +1,5 @@
 //! What runs beside requests, and the schema it all stands on.
-use super::world::{OWNER, PASSWORD, World};
+use super::world::World;
 use exarch_common_pg::{Schema, rls};
 use exarch_common_runtime::Reconcile;
 use exarch_global_controller::{keys::Rotation, sessions::Swept};
