@@ -145,6 +145,7 @@ permissions! {
         list List Read "List the agents of a cluster.";
         read Read Read "Show an agent.";
         approve Approve Write "Approve an agent that asks to be enrolled.";
+        suspend Suspend Write "Put an agent aside for a time, or end that.";
         revoke Revoke Write "Revoke an agent for good: certificate, sessions and leases.";
     }
     bootstrap_token in Cluster {

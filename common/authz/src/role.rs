@@ -50,6 +50,7 @@ const FLEET_OPERATE: PermissionSet = PermissionSet::named(&["workload.start", "w
 const CLUSTER_MANAGE: PermissionSet = PermissionSet::named(&[
     "host.create",
     "agent.approve",
+    "agent.suspend",
     "agent.revoke",
     "bootstrap_token.list",
     "bootstrap_token.create",
@@ -153,6 +154,7 @@ impl Role {
                         "agent.list",
                         "agent.read",
                         "agent.approve",
+                        "agent.suspend",
                         "agent.revoke",
                         "lease.list",
                         "lease.read",

@@ -55,6 +55,38 @@ pub enum Command {
         #[arg(long)]
         cluster: Option<String>,
     },
+    /// Put an agent aside for a time; its workloads stop with their leases
+    Suspend {
+        /// Name or id
+        agent: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Let a suspended agent work again
+    Resume {
+        /// Name or id
+        agent: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Let a quarantined or active agent in again with another key, from its genuine host; the token is shown once
+    ReEnrol {
+        /// Name or id
+        agent: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Forget an agent that does not work any more
+    Remove {
+        /// Name or id
+        agent: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
     /// End an agent's access for good; its workloads stop with their leases
     Revoke {
         /// Name or id
@@ -147,6 +179,39 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             let id = find(&region, &agent, cluster.as_deref()).await?;
             let answer = region.act(&format!("{PATH}/{id}/approve")).await?;
             cx.out.done(&answer, &format!("The agent {agent} may work."))
+        }
+        Command::Suspend { agent, cluster } => {
+            let id = find(&region, &agent, cluster.as_deref()).await?;
+            let answer = region.act(&format!("{PATH}/{id}/suspend")).await?;
+            cx.out.done(&answer, &format!("The agent {agent} is suspended."))
+        }
+        Command::Resume { agent, cluster } => {
+            let id = find(&region, &agent, cluster.as_deref()).await?;
+            let answer = region.act(&format!("{PATH}/{id}/resume")).await?;
+            cx.out.done(&answer, &format!("The agent {agent} may work again."))
+        }
+        Command::ReEnrol { agent, cluster } => {
+            let id = find(&region, &agent, cluster.as_deref()).await?;
+            cx.confirm(&format!(
+                "The agent {agent} ({id}) gets another key; whoever has the present one is shut out."
+            ))
+            .await?;
+            let answer = region.act(&format!("{PATH}/{id}/re-enrol")).await?;
+            bootstrap::show(
+                cx,
+                &answer,
+                "bootstrap_token",
+                &[("agent", agent)],
+                "On the genuine host, stop the agent and give the token on standard input to this; it works once:",
+            )
+        }
+        Command::Remove { agent, cluster } => {
+            let id = find(&region, &agent, cluster.as_deref()).await?;
+            cx.confirm(&format!("The agent {agent} ({id}) is forgotten for good."))
+                .await?;
+            region.delete(&format!("{PATH}/{id}")).await?;
+            cx.out.remark(&format!("The agent {agent} is removed."));
+            Ok(())
         }
         Command::Revoke { agent, cluster } => {
             let id = find(&region, &agent, cluster.as_deref()).await?;

@@ -157,6 +157,10 @@ async fn bootstrap(State(seen): World, Json(body): Json<Value>) -> Json<Value> {
     )
 }
 
+async fn re_enrol() -> Json<Value> {
+    Json(json!({ "id": "tok_1", "token": "ebt_again", "line": "exarch-agent enrol --again --token-file -" }))
+}
+
 async fn agents() -> Json<Value> {
     Json(json!({"items": [{"id": AGENT, "name": "edge-1", "cluster_id": CLUSTER, "state": "active"}]}))
 }
@@ -203,6 +207,13 @@ impl Federation {
             .route("/v1/hosts", get(busy))
             .route("/v1/agents", get(agents))
             .route("/v1/agents/{id}/revoke", post(async || StatusCode::NO_CONTENT))
+            .route("/v1/agents/{id}/suspend", post(async || StatusCode::NO_CONTENT))
+            .route("/v1/agents/{id}/resume", post(async || StatusCode::NO_CONTENT))
+            .route("/v1/agents/{id}/re-enrol", post(re_enrol))
+            .route(
+                "/v1/agents/{id}",
+                axum::routing::delete(async || StatusCode::NO_CONTENT),
+            )
             .route("/v1/bootstrap-tokens", post(bootstrap))
             .route("/v1/bootstrap-tokens/{id}", delete(async || StatusCode::NO_CONTENT))
             .route("/v1/workloads", get(workloads))
@@ -430,6 +441,21 @@ async fn what_ends_for_good_is_asked_about_first() {
     let asked = federation.run("agent revoke edge-1", "y\n").await.code(2);
     assert!(asked.err().contains("--yes"), "{}", asked.err());
     federation.run("agent revoke edge-1 --yes", "").await.code(0);
+    federation.run("agent remove edge-1", "").await.code(2);
+    federation.run("agent remove edge-1 --yes", "").await.code(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_put_aside_and_enrolled_again_by_one_command_each() {
+    let federation = Federation::signed_in().await;
+    federation.run("agent suspend edge-1", "").await.code(0);
+    federation.run("agent resume edge-1", "").await.code(0);
+    federation.run("agent re-enrol edge-1", "").await.code(2);
+    let block = federation.run("agent re-enrol edge-1 --yes", "").await.code(0).out();
+    assert!(
+        block.contains("ebt_again") && block.contains("\n  exarch-agent enrol --again --token-file -\n"),
+        "{block}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use exarch_common_crypto::pki::Pin;
 use exarch_common_runtime::{Lifecycle, Notify, os_signals, settings::process_env, telemetry};
 use exarch_regional_agent::{
     drivers::find_guard,
-    identity::{Offer, State, enrol},
+    identity::{Offer, State, StateError, approved, enrol, enrol_again},
     leases::Keeper,
     session::Session,
     workloads::{Fences, Work},
@@ -45,6 +45,9 @@ enum Commands {
         /// Name of the agent, unless the token gives it
         #[arg(long)]
         name: Option<String>,
+        /// This host has an identity that was copied or lost its place: come in again under the same id, with another key
+        #[arg(long)]
+        again: bool,
     },
     /// Run the agent
     Run {
@@ -74,6 +77,7 @@ fn main() -> ExitCode {
                 token_file,
                 state,
                 name,
+                again,
             } => {
                 let offer = Offer {
                     gateway,
@@ -82,7 +86,10 @@ fn main() -> ExitCode {
                     name,
                 };
                 let state = State::open(&state)?;
-                let identity = enrol(&Ambient::system(), &state, offer).await?;
+                let identity = match again {
+                    true => enrol_again(&state, offer).await?,
+                    false => enrol(&Ambient::system(), &state, offer).await?,
+                };
                 tracing::info!(agent = %identity.agent, name = %identity.name, "enrolled");
                 Ok(())
             }
@@ -112,7 +119,15 @@ async fn serve(dir: PathBuf, guard: Option<PathBuf>) -> anyhow::Result<()> {
     let ambient = Ambient::system();
     let guard = find_guard(guard)?;
     let state = State::open(&dir)?;
-    let identity = Arc::new(state.identity()?);
+    let identity = match state.identity() {
+        // Until a person has approved it, it runs nothing and polls.
+        Err(StateError::NotEnrolled(dir)) => {
+            let approved = approved(&ambient, &state).await?;
+            approved.ok_or(StateError::NotEnrolled(dir))?
+        }
+        known => known?,
+    };
+    let identity = Arc::new(identity);
     let (session, link) = Session::new(ambient.clone(), state, &identity)?;
     let session = Arc::new(session);
     let keeper = Keeper::new(ambient.clone(), link.clone());

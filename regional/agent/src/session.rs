@@ -100,6 +100,20 @@ impl Link {
         })
     }
 
+    /// For tests without a session.
+    #[cfg(test)]
+    pub(crate) fn of(client: ApiClient) -> Self {
+        let live = Live {
+            client: client.clone(),
+            session: 1,
+        };
+        Self {
+            bare: client,
+            live: watch::channel(Some(live)).1,
+            refused: Arc::default(),
+        }
+    }
+
     /// Hears what became of a call: a token that the gateway does not know, although it is the newest, is replaced soon.
     pub fn heed(&self, with: &Live, error: &ClientError) {
         let gone = error.problem().is_some_and(|p| p.slug() == "unauthenticated");

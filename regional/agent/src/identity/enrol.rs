@@ -1,8 +1,11 @@
 //! Becoming an agent: a bootstrap token and a signing request go out, a certificate comes back.
-use super::state::{Identity, State, StateError};
+use super::state::{Identity, State, StateError, Waiting};
 use axum::http::{Request, header};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use exarch_common_base::{Ambient, ExposeSecret, SecretString, backoff::jitter};
+use exarch_common_base::{
+    AgentId, Ambient, ExposeSecret, SecretString,
+    backoff::{Backoff, jitter},
+};
 use exarch_common_crypto::{
     pki::{self, Pin, PkiError},
     sign::SigningKey,
@@ -14,7 +17,7 @@ use exarch_common_http::{
 };
 use exarch_common_wire::{
     PROTOCOL,
-    agent::{Enrol, EnrolPoll, Enrolment, poll_bytes},
+    agent::{Enrol, EnrolPoll, Enrolled, Enrolment, poll_bytes},
     names::ALPN_ENROL,
 };
 use http_body_util::Full;
@@ -59,53 +62,124 @@ pub enum EnrolError {
     /// The gateway said no, and why.
     #[error("{0}")]
     Refused(Box<ProblemDocument>),
+    /// The token was not made for this host.
+    #[error("the token does not let {0} in again; make one for it: exarch agent re-enrol")]
+    Another(AgentId),
     /// An answer that cannot be read.
     #[error("the gateway's answer cannot be read; is it an Exarch gateway of this version?")]
     Answer,
 }
 
-/// Enrols this host; waits while a person has to approve. The token is spent by the first good answer.
-///
-/// # Errors
-/// [`EnrolError`]; nothing was kept but the key.
-pub async fn enrol(ambient: &Ambient, state: &State, offer: Offer) -> Result<Identity, EnrolError> {
-    state.must_be_new()?;
-    let key = state.key()?;
-    let authority = offer
-        .gateway
-        .strip_prefix("https://")
-        .map(|a| a.trim_end_matches('/').to_owned());
-    let authority = authority.ok_or_else(|| EnrolError::Address(offer.gateway.clone()))?;
-    let request = Enrol {
-        token: offer.token.expose_secret().to_owned(),
-        csr: B64.encode(pki::request(&key)?),
-        name: offer.name.clone(),
-        protocol: PROTOCOL,
-    };
-    let mut answer: Enrolment = call(&authority, offer.pin, "/agent/v1/enrol", &request).await?;
-    loop {
-        match answer {
-            Enrolment::Active(enrolled) => {
-                let identity = Identity::new(offer.gateway, &enrolled);
-                state.keep(&identity, &enrolled.chain)?;
-                return Ok(identity);
-            }
-            Enrolment::Pending { agent } => {
-                tracing::info!(%agent, "waiting for a person to approve this agent");
-                tokio::time::sleep(jitter(ambient, Duration::from_secs(2), Duration::from_secs(4))).await;
-                answer = call(
-                    &authority,
-                    offer.pin,
-                    "/agent/v1/enrol/poll",
-                    &poll(ambient, &key, agent)?,
-                )
-                .await?;
-            }
+impl EnrolError {
+    /// Whether it may be otherwise in a while.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Dial(..) | Self::Call(_) | Self::Http(_) | Self::Answer => true,
+            Self::Refused(problem) => problem.status == 429 || problem.status >= 500,
+            Self::State(_) | Self::Pki(_) | Self::Address(_) | Self::Another(_) => false,
         }
     }
 }
 
-fn poll(ambient: &Ambient, key: &SigningKey, agent: exarch_common_base::AgentId) -> Result<EnrolPoll, PkiError> {
+/// Enrols this host; waits while a person has to approve. Whoever runs it again with the same token, within the life of the
+/// token, goes on where it was.
+///
+/// # Errors
+/// [`EnrolError`]; nothing was kept but the key, and that a person has to approve.
+pub async fn enrol(ambient: &Ambient, state: &State, offer: Offer) -> Result<Identity, EnrolError> {
+    state.must_be_new()?;
+    if let Some(waiting) = state.waiting()?.filter(|waiting| waiting.gateway == offer.gateway) {
+        match wait(ambient, state, waiting).await {
+            // it came to nothing, and this is another attempt
+            Err(EnrolError::Refused(_)) => state.forget_waiting()?,
+            other => return other,
+        }
+    }
+    let key = state.key()?;
+    match ask(&offer, &key).await? {
+        Enrolment::Active(enrolled) => keep(state, offer.gateway, &enrolled, false),
+        Enrolment::Pending { agent } => {
+            let waiting = Waiting {
+                gateway: offer.gateway,
+                pin: offer.pin.to_string(),
+                agent,
+            };
+            state.keep_waiting(&waiting)?;
+            wait(ambient, state, waiting).await
+        }
+    }
+}
+
+/// Enrols this host again, under the id that it had and with another key: its identity was copied, or it lost its place in
+/// the chain of sessions.
+///
+/// # Errors
+/// [`EnrolError`]; the identity stays what it was.
+pub async fn enrol_again(state: &State, offer: Offer) -> Result<Identity, EnrolError> {
+    let before = state.identity()?;
+    let key = state.next_key()?;
+    match ask(&offer, &key).await? {
+        Enrolment::Active(enrolled) if enrolled.agent == before.agent => keep(state, offer.gateway, &enrolled, true),
+        Enrolment::Active(_) | Enrolment::Pending { .. } => Err(EnrolError::Another(before.agent)),
+    }
+}
+
+/// Waits for the approval of an enrolment that an earlier process began; nothing when there is none.
+///
+/// # Errors
+/// [`EnrolError`].
+pub async fn approved(ambient: &Ambient, state: &State) -> Result<Option<Identity>, EnrolError> {
+    match state.waiting()? {
+        Some(waiting) => wait(ambient, state, waiting).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+fn keep(state: &State, gateway: String, enrolled: &Enrolled, another_key: bool) -> Result<Identity, EnrolError> {
+    let identity = Identity::new(gateway, enrolled);
+    state.keep(&identity, &enrolled.chain, another_key)?;
+    Ok(identity)
+}
+
+fn authority(gateway: &str) -> Result<&str, EnrolError> {
+    let authority = gateway.strip_prefix("https://").map(|a| a.trim_end_matches('/'));
+    authority.ok_or_else(|| EnrolError::Address(gateway.to_owned()))
+}
+
+async fn ask(offer: &Offer, key: &SigningKey) -> Result<Enrolment, EnrolError> {
+    let request = Enrol {
+        token: offer.token.expose_secret().to_owned(),
+        csr: B64.encode(pki::request(key)?),
+        name: offer.name.clone(),
+        protocol: PROTOCOL,
+    };
+    call(authority(&offer.gateway)?, offer.pin, "/agent/v1/enrol", &request).await
+}
+
+/// Polls until a person has decided. Silence of the gateway decides nothing.
+async fn wait(ambient: &Ambient, state: &State, waiting: Waiting) -> Result<Identity, EnrolError> {
+    let (key, pin) = (state.key()?, waiting.pin.parse()?);
+    let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(30));
+    tracing::info!(agent = %waiting.agent, "waiting for a person to approve this agent");
+    loop {
+        let body = poll(ambient, &key, waiting.agent)?;
+        let pause = match call(authority(&waiting.gateway)?, pin, "/agent/v1/enrol/poll", &body).await {
+            Ok(Enrolment::Active(enrolled)) => return keep(state, waiting.gateway, &enrolled, false),
+            Ok(Enrolment::Pending { .. }) => {
+                backoff.reset();
+                jitter(ambient, Duration::from_secs(2), Duration::from_secs(4))
+            }
+            Err(e) if e.may_pass() => {
+                tracing::warn!(error = %e, "the gateway does not say whether this agent is approved");
+                backoff.next(ambient)
+            }
+            Err(e) => return Err(e),
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+fn poll(ambient: &Ambient, key: &SigningKey, agent: AgentId) -> Result<EnrolPoll, PkiError> {
     let at = ambient.now().unix_timestamp();
     Ok(EnrolPoll {
         agent,

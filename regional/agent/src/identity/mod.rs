@@ -4,5 +4,5 @@ mod enrol;
 mod state;
 
 pub use certificate::{Certificate, CertificateError};
-pub use enrol::{EnrolError, Offer, enrol};
-pub use state::{Identity, State, StateError};
+pub use enrol::{EnrolError, Offer, approved, enrol, enrol_again};
+pub use state::{Identity, State, StateError, Waiting};

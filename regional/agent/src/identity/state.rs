@@ -13,6 +13,12 @@ use std::{
 use zeroize::Zeroizing;
 
 const KEY: &str = "key.p8";
+/// Of an agent that is being enrolled again.
+const NEXT_KEY: &str = "key-next.p8";
+/// An enrolment that waits for a person.
+const WAITING: &str = "waiting.json";
+/// An enrolment that was answered and is not laid out whole.
+const ENROLLED: &str = "enrolled.json";
 const IDENTITY: &str = "identity.json";
 const CHAIN: &str = "chain";
 const PENDING: &str = "session-request.json";
@@ -38,7 +44,7 @@ pub enum StateError {
     #[error("{0} holds no identity; enrol first: exarch-agent enrol --state {0}")]
     NotEnrolled(PathBuf),
     /// The directory holds an identity already.
-    #[error("{0} holds the identity of {1} already")]
+    #[error("{0} holds the identity of {1} already; to enrol it again with another key: --again")]
     Enrolled(PathBuf, AgentId),
 }
 
@@ -82,6 +88,26 @@ impl Identity {
     }
 }
 
+/// An enrolment that waits for a person's approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The gateway's listener for agents.
+    pub gateway: String,
+    /// Fingerprint of its authority.
+    pub pin: String,
+    /// The agent that is to be.
+    pub agent: AgentId,
+}
+
+/// What an answered enrolment leaves behind; on disk as a whole before its parts are.
+#[derive(Serialize, Deserialize)]
+struct Laid {
+    identity: Identity,
+    chain: String,
+    /// The key is the next one.
+    another_key: bool,
+}
+
 /// An open state directory; the lock on it is held as long as this lives.
 #[derive(Debug)]
 pub struct State {
@@ -115,10 +141,12 @@ impl State {
             .open(&path)
             .map_err(|e| disk(&path, e))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|_| StateError::InUse(dir.to_owned()))?;
-        Ok(Self {
+        let state = Self {
             dir: dir.to_owned(),
             _lock: lock,
-        })
+        };
+        state.lay_out()?;
+        Ok(state)
     }
 
     /// The key of this host, made at the first call.
@@ -126,8 +154,20 @@ impl State {
     /// # Errors
     /// The disk, or a damaged file.
     pub fn key(&self) -> Result<SigningKey, StateError> {
-        let path = self.dir.join(KEY);
-        match self.bytes(KEY)? {
+        self.key_in(KEY)
+    }
+
+    /// The key that takes its place when this host is enrolled again, made at the first call.
+    ///
+    /// # Errors
+    /// The disk, or a damaged file.
+    pub fn next_key(&self) -> Result<SigningKey, StateError> {
+        self.key_in(NEXT_KEY)
+    }
+
+    fn key_in(&self, name: &str) -> Result<SigningKey, StateError> {
+        let path = self.dir.join(name);
+        match self.bytes(name)? {
             Some(der) => {
                 let der = Zeroizing::new(der);
                 SigningKey::from_pkcs8(Algorithm::Es384, &der).map_err(|_| StateError::Damaged(path))
@@ -137,7 +177,7 @@ impl State {
                     path: path.clone(),
                     cause: io::Error::other(e),
                 })?;
-                self.write(KEY, key.pkcs8())?;
+                self.write(name, key.pkcs8())?;
                 Ok(key)
             }
         }
@@ -163,13 +203,63 @@ impl State {
         }
     }
 
-    /// Keeps what enrolment gave. The chain first: an identity without its chain would be of no use.
+    /// Keeps what enrolment gave: all of it, or after a crash in the middle the rest at the next start. With `another_key`
+    /// the next key is the key from now on.
     ///
     /// # Errors
     /// The disk.
-    pub fn keep(&self, identity: &Identity, chain: &str) -> Result<(), StateError> {
-        self.write(CHAIN, chain.as_bytes())?;
-        self.write(IDENTITY, &json(identity))
+    pub fn keep(&self, identity: &Identity, chain: &str, another_key: bool) -> Result<(), StateError> {
+        let laid = Laid {
+            identity: identity.clone(),
+            chain: chain.to_owned(),
+            another_key,
+        };
+        self.write(ENROLLED, &json(&laid))?;
+        self.lay_out()
+    }
+
+    /// Lays out an answered enrolment; each step may be done twice.
+    fn lay_out(&self) -> Result<(), StateError> {
+        let Some(laid) = self.json::<Laid>(ENROLLED)? else {
+            return Ok(());
+        };
+        if laid.another_key
+            && let Some(key) = self.bytes(NEXT_KEY)?
+        {
+            self.write(KEY, &Zeroizing::new(key))?;
+        }
+        self.remove(PENDING)?;
+        self.write(CHAIN, laid.chain.as_bytes())?;
+        self.write(IDENTITY, &json(&laid.identity))?;
+        self.remove(WAITING)?;
+        if laid.another_key {
+            self.remove(NEXT_KEY)?;
+        }
+        self.remove(ENROLLED)
+    }
+
+    /// Keeps that an enrolment waits, so that a restart goes on waiting.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn keep_waiting(&self, waiting: &Waiting) -> Result<(), StateError> {
+        self.write(WAITING, &json(waiting))
+    }
+
+    /// The enrolment that waits, if there is one.
+    ///
+    /// # Errors
+    /// The disk, or a damaged file.
+    pub fn waiting(&self) -> Result<Option<Waiting>, StateError> {
+        self.json(WAITING)
+    }
+
+    /// Forgets it: it was refused.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn forget_waiting(&self) -> Result<(), StateError> {
+        self.remove(WAITING)
     }
 
     /// Keeps a renewed certificate; from now on every start shows it.
@@ -221,7 +311,11 @@ impl State {
     /// # Errors
     /// The disk.
     pub fn forget_session_request(&self) -> Result<(), StateError> {
-        let path = self.dir.join(PENDING);
+        self.remove(PENDING)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), StateError> {
+        let path = self.dir.join(name);
         match fs::remove_file(&path) {
             Ok(()) => Ok(()),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -306,6 +400,68 @@ mod tests {
         assert_eq!(mode(&dir.path().join(KEY)), 0o600);
         fs::write(dir.path().join(KEY), b"x").unwrap();
         assert!(matches!(state.key(), Err(StateError::Damaged(_))));
+    }
+
+    fn identity(certificate: &str) -> Identity {
+        let ambient = Ambient::system();
+        Identity {
+            gateway: "https://localhost:1".into(),
+            region: ambient.id(),
+            tenant: ambient.id(),
+            cluster: ambient.id(),
+            agent: ambient.id(),
+            name: "edge-1".into(),
+            certificate: certificate.into(),
+            agent_ca: String::new(),
+            grant_keys: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_enrolment_that_was_answered_is_laid_out_whole_whatever_file_the_crash_came_before() {
+        for steps in 0..6 {
+            let dir = tempfile::tempdir().unwrap();
+            let state = State::open(dir.path()).unwrap();
+            state.key().unwrap();
+            state.keep(&identity("old"), "9", false).unwrap();
+            let next = state.next_key().unwrap().public();
+            let laid = Laid {
+                identity: identity("new"),
+                chain: "1".into(),
+                another_key: true,
+            };
+            state.write(ENROLLED, &json(&laid)).unwrap();
+            // as far as it came, in the order of `lay_out`
+            let next_der = state.bytes(NEXT_KEY).unwrap().unwrap();
+            let done: [&dyn Fn() -> Result<(), StateError>; 6] = [
+                &|| Ok(()),
+                &|| state.write(KEY, &next_der),
+                &|| state.write(CHAIN, b"1"),
+                &|| state.write(IDENTITY, &json(&laid.identity)),
+                &|| state.remove(NEXT_KEY),
+                &|| state.remove(ENROLLED),
+            ];
+            for step in &done[..=steps] {
+                step().unwrap();
+            }
+            drop(state);
+            let state = State::open(dir.path()).unwrap();
+            assert_eq!(state.key().unwrap().public(), next, "{steps}");
+            assert_eq!(state.chain().unwrap(), "1", "{steps}");
+            assert_eq!(state.identity().unwrap(), laid.identity, "{steps}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_to_enrol_again_that_came_to_nothing_leaves_the_key_in_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::open(dir.path()).unwrap();
+        let key = state.key().unwrap().public();
+        state.keep(&identity("old"), "9", false).unwrap();
+        assert_ne!(state.next_key().unwrap().public(), key);
+        drop(state);
+        let state = State::open(dir.path()).unwrap();
+        assert_eq!(state.key().unwrap().public(), key);
     }
 
     #[test]

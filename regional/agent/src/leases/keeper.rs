@@ -1,8 +1,8 @@
 //! Asks for leases, renews all that are held in one batch, and tells each holder what became of its own.
-use super::deadline::Hold;
+use super::deadline::{Grant, Hold, Known};
 use crate::session::Link;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use exarch_common_base::{Ambient, Fence, LeaseId, ResourceId, backoff::jitter};
+use exarch_common_base::{Ambient, BootTime, Fence, LeaseId, ResourceId, backoff::jitter};
 use exarch_common_http::client::ClientError;
 use exarch_common_wire::agent::{Granted, Held, HeldBatch, RequestLease, Verdict, Verdicts};
 use exarch_common_wire::grant::Action;
@@ -30,7 +30,7 @@ pub enum LeaseError {
     /// The gateway is away, or said no: another holds it, for example.
     #[error(transparent)]
     Call(#[from] ClientError),
-    /// The answer came when the lease was over already. It was released again.
+    /// The answer came when the lease was over already, or had been given back. No lease is left behind by it.
     #[error("the grant came too late to be used")]
     Late,
 }
@@ -62,6 +62,8 @@ pub struct Keeper {
     ambient: Ambient,
     link: Link,
     kept: Arc<Mutex<HashMap<ResourceId, Kept>>>,
+    /// The last fence that was given back or lost, and when.
+    over: Arc<Mutex<HashMap<ResourceId, (Fence, BootTime)>>>,
     changed: Arc<Notify>,
 }
 
@@ -72,6 +74,7 @@ impl Keeper {
             ambient,
             link,
             kept: Arc::default(),
+            over: Arc::default(),
             changed: Arc::default(),
         }
     }
@@ -79,6 +82,10 @@ impl Keeper {
     fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<ResourceId, Kept>> {
         // A holder of this lock only moves plain values.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn over(&self) -> std::sync::MutexGuard<'_, HashMap<ResourceId, (Fence, BootTime)>> {
+        self.over.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks for a lease and waits up to `wait` while another holds it.
@@ -109,10 +116,20 @@ impl Keeper {
             fence: granted.fence,
         };
         // The stretch counts from before a request that may have waited long: little of it may be left.
-        if self.ambient.boot().since(asked) > hold.ttl() / 6 {
-            return self.renew_at_once(held, granted, hold.ttl()).await;
+        match self.known(resource).judge(held.fence, hold, self.ambient.boot()) {
+            Grant::Use => Ok(self.keep(held, granted.grant, hold)),
+            Grant::Renew => self.renew_at_once(held, granted, hold.ttl()).await,
+            Grant::Ignore => Err(LeaseError::Late),
         }
-        Ok(self.keep(held, granted.grant, hold))
+    }
+
+    fn known(&self, resource: ResourceId) -> Known {
+        let live = self
+            .kept()
+            .get(&resource)
+            .map(|kept| (kept.held.fence, kept.hold.deadline()));
+        let over = self.over().get(&resource).copied();
+        Known { live, over }
     }
 
     /// One renewal right after a grant that was long under way gives a whole stretch.
@@ -124,7 +141,11 @@ impl Keeper {
                 Ok(self.keep(held, granted.grant, hold))
             }
             _ => {
-                let _ = self.call("/agent/v1/leases/release", vec![held], ttl / 3).await;
+                // Another answer may have brought the same fence while we asked.
+                if !self.known(held.resource).holds(held.fence, self.ambient.boot()) {
+                    self.end(held.resource, held.fence);
+                    let _ = self.call("/agent/v1/leases/release", vec![held], ttl / 3).await;
+                }
                 Err(LeaseError::Late)
             }
         }
@@ -144,13 +165,18 @@ impl Keeper {
         acquired
     }
 
+    /// From now on what was asked for before is no answer for this fence any more.
+    fn end(&self, resource: ResourceId, fence: Fence) {
+        self.over().insert(resource, (fence, self.ambient.boot()));
+    }
+
     /// Gives a lease back. Everything done under it must be over.
     pub async fn release(&self, resource: ResourceId) {
-        let Some(kept) = self.kept().remove(&resource) else {
+        let Some(kept) = self.forget(resource) else {
             return;
         };
         if let Err(e) = self
-            .call("/agent/v1/leases/release", vec![kept.held], Duration::from_secs(5))
+            .call("/agent/v1/leases/release", vec![kept], Duration::from_secs(5))
             .await
         {
             // The region frees it by itself, a TTL later.
@@ -159,8 +185,10 @@ impl Keeper {
     }
 
     /// Forgets a lease that is over.
-    pub fn forget(&self, resource: ResourceId) {
-        self.kept().remove(&resource);
+    pub fn forget(&self, resource: ResourceId) -> Option<Held> {
+        let kept = self.kept().remove(&resource)?;
+        self.end(resource, kept.held.fence);
+        Some(kept.held)
     }
 
     async fn call(&self, path: &str, leases: Vec<Held>, timeout: Duration) -> Result<Vec<Verdict>, ClientError> {
@@ -205,7 +233,7 @@ impl Keeper {
         }
     }
 
-    fn judge(&self, asked: exarch_common_base::BootTime, batch: &[Held], verdicts: &[Verdict]) {
+    fn judge(&self, asked: BootTime, batch: &[Held], verdicts: &[Verdict]) {
         let now = self.ambient.boot();
         let mut kept = self.kept();
         for (held, verdict) in batch.iter().zip(verdicts) {
@@ -226,3 +254,6 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

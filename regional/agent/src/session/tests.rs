@@ -218,7 +218,7 @@ impl Scene {
             agent_ca: B64.encode(gateway.ca.der()),
             grant_keys: Vec::new(),
         };
-        state.keep(&identity, "0").unwrap();
+        state.keep(&identity, "0", false).unwrap();
         Self {
             gateway,
             dir,

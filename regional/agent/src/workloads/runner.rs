@@ -63,7 +63,9 @@ pub(super) async fn run(work: Work, assignment: Assignment, cancel: Cancellation
             Outcome::Failed(why) => (WorkloadState::Failed, why.clone()),
         };
         match outcome {
-            Outcome::Lost(_) => work.keeper.forget(resource),
+            Outcome::Lost(_) => {
+                work.keeper.forget(resource);
+            }
             _ => work.keeper.release(resource).await,
         }
         report(state, detail, Some(fence)).await;

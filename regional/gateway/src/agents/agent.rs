@@ -57,6 +57,39 @@ impl AgentState {
         }
     }
 
+    /// A person puts it aside; nothing unless it works.
+    pub const fn suspend(self) -> Option<Self> {
+        match self {
+            Self::Active => Some(Self::Suspended),
+            Self::Pending | Self::Suspended | Self::Quarantined | Self::Revoked | Self::Removed => None,
+        }
+    }
+
+    /// A person lets it work again; nothing unless a person had put it aside. From quarantine there is no such way: one of
+    /// the two that have the identity would come back with it.
+    pub const fn resume(self) -> Option<Self> {
+        match self {
+            Self::Suspended => Some(Self::Active),
+            Self::Pending | Self::Active | Self::Quarantined | Self::Revoked | Self::Removed => None,
+        }
+    }
+
+    /// It comes in again with another key; nothing when it never came in, or a person put it aside or out.
+    pub const fn re_enrol(self) -> Option<Self> {
+        match self {
+            Self::Active | Self::Quarantined => Some(Self::Active),
+            Self::Pending | Self::Suspended | Self::Revoked | Self::Removed => None,
+        }
+    }
+
+    /// Forgets it; nothing while it works, or when it is gone.
+    pub const fn remove(self) -> Option<Self> {
+        match self {
+            Self::Pending | Self::Suspended | Self::Quarantined | Self::Revoked => Some(Self::Removed),
+            Self::Active | Self::Removed => None,
+        }
+    }
+
     /// Takes everything from it, for good; nothing when it has nothing any more.
     pub const fn revoke(self) -> Option<Self> {
         match self {
@@ -233,16 +266,57 @@ mod tests {
     #[test]
     fn an_agent_that_is_out_stays_out() {
         for state in [AgentState::Revoked, AgentState::Removed] {
-            assert_eq!(
-                (state.approve(), state.revoke(), state.quarantine()),
-                (None, None, None)
-            );
+            let ways_back = [
+                state.approve(),
+                state.suspend(),
+                state.resume(),
+                state.re_enrol(),
+                state.quarantine(),
+                state.revoke(),
+            ];
+            assert_eq!(ways_back, [None; 6]);
         }
         assert_eq!(AgentState::Pending.approve(), Some(AgentState::Active));
         assert_eq!(AgentState::Quarantined.approve(), None);
     }
 
+    type Step = fn(AgentState) -> Option<AgentState>;
+
+    #[test]
+    fn nobody_works_after_quarantine_by_the_key_that_was_copied() {
+        // every way to `active` but that with another key
+        let ways: [Step; 2] = [AgentState::approve, AgentState::resume];
+        for way in ways {
+            assert_eq!(way(AgentState::Quarantined), None);
+        }
+        assert_eq!(AgentState::Quarantined.re_enrol(), Some(AgentState::Active));
+        assert_eq!(
+            AgentState::Quarantined.suspend(),
+            None,
+            "nor by being suspended and resumed"
+        );
+    }
+
     proptest! {
+        /// Whatever people and the region do, in whatever order: out is out, gone is gone, and who works was let in.
+        #[test]
+        fn from_out_there_is_no_way_back(steps in proptest::collection::vec(0usize..7, 1..30)) {
+            let ways: [Step; 7] = [
+                AgentState::approve, AgentState::suspend, AgentState::resume, AgentState::re_enrol,
+                AgentState::quarantine, AgentState::revoke, AgentState::remove,
+            ];
+            let (mut state, mut approved, mut out) = (AgentState::Pending, false, false);
+            for step in steps {
+                let Some(next) = ways[step](state) else { continue };
+                prop_assert!(next != state || step == 3, "only who comes in again stays what it was");
+                approved |= step == 0;
+                out |= step == 5 || step == 6;
+                state = next;
+                prop_assert!(state != AgentState::Active || (approved && !out));
+                prop_assert!(!out || matches!(state, AgentState::Revoked | AgentState::Removed));
+            }
+        }
+
         /// A genuine agent that is interrupted anywhere, and repeats as it must, is never taken for a copy.
         #[test]
         fn a_genuine_agent_is_never_suspected(answers_lost in proptest::collection::vec(any::<bool>(), 1..40)) {

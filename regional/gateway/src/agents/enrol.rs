@@ -2,6 +2,7 @@
 use super::{
     Wire,
     agent::{AgentState, Link},
+    re_enrol::not_re_enrollable,
     standing::{lets_in, standing},
     store::{self, Locked, NewAgent, StoredToken},
     token::{BootstrapToken, TokenState, Use},
@@ -54,6 +55,8 @@ pub(super) enum EnrolError {
     HostTaken,
     #[error("the key belongs to an agent already")]
     KeyKnown,
+    #[error("the agent that the token lets in again is {}", .0.as_str())]
+    NotAgain(AgentState),
     #[error("the tenant's state lets no agent in")]
     Suspended,
     #[error(transparent)]
@@ -97,6 +100,7 @@ impl From<EnrolError> for Problem {
                 .detail("Another agent runs on the host that this token is for; revoke it first."),
             EnrolError::KeyKnown => Problem::conflict("key-already-enrolled")
                 .detail("This key belongs to an agent already; enrol with a new one."),
+            EnrolError::NotAgain(state) => not_re_enrollable(state),
             EnrolError::Suspended => Problem::forbidden("tenant-suspended")
                 .detail("The tenant's state or entitlement lets no agent in at the moment."),
             EnrolError::Db(error) => error.into(),
@@ -176,7 +180,15 @@ async fn admit(app: &App, newcomer: &Newcomer, token: &BootstrapToken, input: &E
         .ok_or(EnrolError::Unknown)?;
     match &stored.state {
         TokenState::Open => {}
-        TokenState::Spent(first) => return Err(EnrolError::Spent(first.clone())),
+        TokenState::Spent(first) => {
+            return match again(app, &mut tx, first, &stored, input).await? {
+                Some(answer) => {
+                    tx.commit().await?;
+                    Ok(answer)
+                }
+                None => Err(EnrolError::Spent(first.clone())),
+            };
+        }
         TokenState::Revoked => return Err(EnrolError::Revoked),
         TokenState::Expired => return Err(EnrolError::Expired),
     }
@@ -190,24 +202,43 @@ async fn admit(app: &App, newcomer: &Newcomer, token: &BootstrapToken, input: &E
     }
     let csr = B64.decode(&input.csr).map_err(|_| EnrolError::NotBase64)?;
     let public_key = pki::check_request(&csr)?;
+    if store::key_is_retired(&mut tx, &public_key).await? {
+        return Err(EnrolError::KeyKnown);
+    }
     let name = name_of(&stored, input)?;
-    let id: AgentId = app.ambient.id();
     let state = match stored.auto {
         true => AgentState::Active,
         false => AgentState::Pending,
     };
-    let new = NewAgent {
-        id,
-        cluster: stored.cluster,
-        host: stored.host,
-        name: name.as_str(),
-        state,
-        public_key: &public_key,
-        csr: &csr,
-        now,
-        from: &newcomer.address,
+    let id: AgentId = match stored.agent {
+        Some(id) => {
+            let agent = store::lock_agent(&mut tx, id).await?.ok_or(EnrolError::Unknown)?;
+            agent.state.re_enrol().ok_or(EnrolError::NotAgain(agent.state))?;
+            if agent.public_key == public_key {
+                return Err(EnrolError::KeyKnown);
+            }
+            store::replace_key(&mut tx, id, &public_key, &csr, now)
+                .await
+                .map_err(taken)?;
+            id
+        }
+        None => {
+            let id = app.ambient.id();
+            let new = NewAgent {
+                id,
+                cluster: stored.cluster,
+                host: stored.host,
+                name: name.as_str(),
+                state,
+                public_key: &public_key,
+                csr: &csr,
+                now,
+                from: &newcomer.address,
+            };
+            store::insert_agent(&mut tx, new).await.map_err(taken)?;
+            id
+        }
     };
-    insert(&mut tx, new).await?;
     let spent = Use {
         at: now,
         from: newcomer.address.clone(),
@@ -233,21 +264,53 @@ async fn admit(app: &App, newcomer: &Newcomer, token: &BootstrapToken, input: &E
     };
     let after = json!({
         "token_id": token.id, "cluster_id": stored.cluster, "host_id": stored.host, "name": name, "state": state,
+        "again": stored.agent.is_some(),
     });
     audit::record(&mut tx, &entry(app, newcomer, token, "agent", id).after(after)).await?;
     tx.commit().await?;
+    if stored.agent.is_some() {
+        app.agents.put_out(app, id);
+    }
     Ok(answer)
 }
 
-async fn insert(tx: &mut TenantTx, new: NewAgent<'_>) -> Result<(), EnrolError> {
-    store::insert_agent(tx, new)
-        .await
-        .map_err(|error| match error.constraint() {
-            Some("agent_name_key") => EnrolError::NameTaken,
-            Some("agent_host_key") => EnrolError::HostTaken,
-            Some("agent_public_key_key") => EnrolError::KeyKnown,
-            _ => error.into(),
-        })
+fn taken(error: DbError) -> EnrolError {
+    match error.constraint() {
+        Some("agent_name_key") => EnrolError::NameTaken,
+        Some("agent_host_key") => EnrolError::HostTaken,
+        Some("agent_public_key_key") => EnrolError::KeyKnown,
+        _ => error.into(),
+    }
+}
+
+/// The answer to the one who spent the token, should it have been lost: as long as the token would have been good, for the
+/// same key. Nothing for anybody else.
+async fn again(
+    app: &App,
+    tx: &mut TenantTx,
+    first: &Use,
+    stored: &StoredToken,
+    input: &Enrol,
+) -> Result<Option<Enrolment>, EnrolError> {
+    let key = B64
+        .decode(&input.csr)
+        .ok()
+        .and_then(|csr| pki::check_request(&csr).ok());
+    let agent = store::lock_agent(tx, first.agent).await?;
+    let Some(agent) = agent.filter(|agent| key.as_ref() == Some(&agent.public_key)) else {
+        return Ok(None);
+    };
+    if app.ambient.now() >= stored.expires_at {
+        return Ok(None);
+    }
+    match agent.state {
+        AgentState::Pending => Ok(Some(Enrolment::Pending { agent: first.agent })),
+        AgentState::Active => {
+            let handed = hand_out(app, tx, first.agent, agent).await.map_err(EnrolError::Not)?;
+            Ok(Some(Enrolment::Active(Box::new(handed))))
+        }
+        _ => Ok(None),
+    }
 }
 
 fn name_of(token: &StoredToken, input: &Enrol) -> Result<Slug, EnrolError> {

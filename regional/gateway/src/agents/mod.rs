@@ -12,6 +12,7 @@ mod enrol;
 mod heartbeat;
 mod limits;
 mod people;
+mod re_enrol;
 mod renew;
 mod routes;
 pub mod sessions;

@@ -10,7 +10,7 @@ use crate::{
     gate::{UserCaller, nothing_here},
     paging::{self, Window},
 };
-use axum::extract::State;
+use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Action, Target, perm};
 use exarch_common_base::AgentId;
 use exarch_common_http::{Json, List, OptionalJson, Page, PageQuery, Path, Problem, Text};
@@ -57,11 +57,91 @@ pub(super) async fn approve_agent(
     caller: UserCaller,
     Path(id): Path<AgentId>,
 ) -> Result<Json<AgentOut>, Problem> {
-    change::<perm::agent::Approve>(&app, &caller, id, None, AgentState::approve, |state| {
+    change::<perm::agent::Approve>(&app, &caller, id, "agent.approve", None, AgentState::approve, |state| {
         Problem::conflict("agent-not-pending")
             .detail(format!("This agent is {}: nobody need approve it.", state.as_str()))
     })
     .await
+}
+
+/// Why.
+#[derive(Debug, Deserialize, ToSchema)]
+pub(super) struct SuspendAgent {
+    /// For the audit.
+    #[serde(default)]
+    reason: Option<Text<500>>,
+}
+
+/// Suspend an agent: its sessions are worth nothing until it is resumed, its connections end, and its workloads stop with
+/// their leases.
+#[utoipa::path(post, path = "/v1/agents/{id}/suspend", tag = "agents", params(("id" = String, Path)),
+    request_body = Option<SuspendAgent>, responses(
+    (status = 200, body = AgentOut), (status = 409, description = "`agent-not-active`")))]
+pub(super) async fn suspend_agent(
+    State(app): State<App>,
+    caller: UserCaller,
+    Path(id): Path<AgentId>,
+    OptionalJson(input): OptionalJson<SuspendAgent>,
+) -> Result<Json<AgentOut>, Problem> {
+    let reason = input.and_then(|input| input.reason).map(Text::into_inner);
+    change::<perm::agent::Suspend>(
+        &app,
+        &caller,
+        id,
+        "agent.suspend",
+        reason,
+        AgentState::suspend,
+        |state| {
+            Problem::conflict("agent-not-active").detail(format!(
+                "This agent is {}: only an active one can be suspended.",
+                state.as_str()
+            ))
+        },
+    )
+    .await
+}
+
+/// Let a suspended agent work again; it opens a session by itself.
+#[utoipa::path(post, path = "/v1/agents/{id}/resume", tag = "agents", params(("id" = String, Path)), responses(
+    (status = 200, body = AgentOut), (status = 409, description = "`agent-not-suspended`")))]
+pub(super) async fn resume_agent(
+    State(app): State<App>,
+    caller: UserCaller,
+    Path(id): Path<AgentId>,
+) -> Result<Json<AgentOut>, Problem> {
+    change::<perm::agent::Suspend>(&app, &caller, id, "agent.resume", None, AgentState::resume, |state| {
+        Problem::conflict("agent-not-suspended").detail(format!(
+            "This agent is {}: only a suspended one can be resumed.",
+            state.as_str()
+        ))
+    })
+    .await
+}
+
+/// Remove an agent that does not work any more: it is not listed, and never comes back.
+#[utoipa::path(delete, path = "/v1/agents/{id}", tag = "agents", params(("id" = String, Path)), responses(
+    (status = 204), (status = 409, description = "`agent-active`, `agent-already-removed`")))]
+pub(super) async fn remove_agent(
+    State(app): State<App>,
+    caller: UserCaller,
+    Path(id): Path<AgentId>,
+) -> Result<StatusCode, Problem> {
+    change::<perm::agent::Revoke>(
+        &app,
+        &caller,
+        id,
+        "agent.remove",
+        None,
+        AgentState::remove,
+        |state| match state {
+            AgentState::Active => {
+                Problem::conflict("agent-active").detail("This agent works; revoke it first, and remove it then.")
+            }
+            _ => Problem::conflict("agent-already-removed").detail("This agent is removed already."),
+        },
+    )
+    .await
+    .map(|_| StatusCode::NO_CONTENT)
 }
 
 /// Why.
@@ -83,7 +163,7 @@ pub(super) async fn revoke_agent(
     OptionalJson(input): OptionalJson<RevokeAgent>,
 ) -> Result<Json<AgentOut>, Problem> {
     let reason = input.and_then(|input| input.reason).map(Text::into_inner);
-    change::<perm::agent::Revoke>(&app, &caller, id, reason, AgentState::revoke, |state| {
+    change::<perm::agent::Revoke>(&app, &caller, id, "agent.revoke", reason, AgentState::revoke, |state| {
         Problem::conflict("agent-already-revoked").detail(format!("This agent is {} already.", state.as_str()))
     })
     .await
@@ -93,6 +173,7 @@ async fn change<A: Action>(
     app: &App,
     caller: &UserCaller,
     id: AgentId,
+    action: &str,
     reason: Option<String>,
     transition: fn(AgentState) -> Option<AgentState>,
     refused: fn(AgentState) -> Problem,
@@ -108,6 +189,7 @@ async fn change<A: Action>(
     let mut entry = audit::entry(caller, &permit, "agent", id)
         .before(json!({ "state": before }))
         .after(json!({ "state": after }));
+    action.clone_into(&mut entry.action);
     entry.reason = reason;
     let agent = store::find(&mut tx, id).await?.ok_or_else(nothing_here)?;
     audit::record(&mut tx, &entry).await?;

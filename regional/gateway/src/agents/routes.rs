@@ -1,5 +1,5 @@
 //! Method, path, permission, handler.
-use super::{enrol, heartbeat, people, renew, sessions, tokens};
+use super::{enrol, heartbeat, people, re_enrol, renew, sessions, tokens};
 use crate::app::App;
 use exarch_common_authz::{
     Action,
@@ -17,8 +17,24 @@ pub fn routes(api: Api<App>) -> Api<App> {
             routes!(people::approve_agent),
         )
         .route(
+            RouteKind::Needs(agent::Suspend::PERMISSION),
+            routes!(people::suspend_agent),
+        )
+        .route(
+            RouteKind::Needs(agent::Suspend::PERMISSION),
+            routes!(people::resume_agent),
+        )
+        .route(
             RouteKind::Needs(agent::Revoke::PERMISSION),
             routes!(people::revoke_agent),
+        )
+        .route(
+            RouteKind::Needs(agent::Revoke::PERMISSION),
+            routes!(people::remove_agent),
+        )
+        .route(
+            RouteKind::Needs(agent::Approve::PERMISSION),
+            routes!(re_enrol::re_enrol_agent),
         )
         .route(
             RouteKind::Needs(bootstrap_token::List::PERMISSION),

@@ -66,6 +66,9 @@ pub(super) struct StoredToken {
     pub(super) host: Option<HostId>,
     pub(super) name: Option<String>,
     pub(super) auto: bool,
+    /// The one agent that it lets in again.
+    pub(super) agent: Option<AgentId>,
+    pub(super) expires_at: OffsetDateTime,
     pub(super) hash: Vec<u8>,
     pub(super) state: TokenState,
 }
@@ -78,7 +81,7 @@ pub(super) async fn lock_token(
 ) -> Result<Option<StoredToken>, DbError> {
     let tenant = tx.tenant().uuid();
     let row = sqlx::query!(
-        "SELECT cluster_id, host_id, name, auto, hash, expires_at, revoked_at, spent_at, spent_from, spent_agent
+        "SELECT cluster_id, host_id, name, auto, agent_id, hash, expires_at, revoked_at, spent_at, spent_from, spent_agent
            FROM gw.bootstrap_token WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
         tenant,
         id.uuid(),
@@ -90,6 +93,8 @@ pub(super) async fn lock_token(
         host: row.host_id.map(HostId::from),
         name: row.name,
         auto: row.auto,
+        agent: row.agent_id.map(AgentId::from),
+        expires_at: row.expires_at,
         hash: row.hash,
         state: TokenState::of(
             first_use(row.spent_at, row.spent_from, row.spent_agent),
@@ -115,6 +120,7 @@ pub(super) struct NewToken<'a> {
     pub(super) host: Option<HostId>,
     pub(super) name: Option<&'a str>,
     pub(super) auto: bool,
+    pub(super) agent: Option<AgentId>,
     pub(super) hash: [u8; 32],
     pub(super) by: String,
     pub(super) now: OffsetDateTime,
@@ -125,8 +131,8 @@ pub(super) async fn insert_token(tx: &mut TenantTx, new: NewToken<'_>) -> Result
     let tenant = tx.tenant().uuid();
     sqlx::query!(
         "INSERT INTO gw.bootstrap_token (tenant_id, cluster_id, id, host_id, name, auto, hash, created_at, created_by,
-                                         expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                                         expires_at, agent_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         tenant,
         new.cluster.uuid(),
         new.id.uuid(),
@@ -137,6 +143,7 @@ pub(super) async fn insert_token(tx: &mut TenantTx, new: NewToken<'_>) -> Result
         new.now,
         new.by,
         new.expires_at,
+        new.agent.map(AgentId::uuid),
     )
     .execute(tx.conn())
     .await?;
@@ -172,6 +179,21 @@ pub(super) async fn revoke_token(tx: &mut TenantTx, id: TokenId, now: OffsetDate
     .execute(tx.conn())
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Takes back the open tokens that let `agent` in again: the newest counts.
+pub(super) async fn revoke_tokens_of(tx: &mut TenantTx, agent: AgentId, now: OffsetDateTime) -> Result<(), DbError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "UPDATE gw.bootstrap_token SET revoked_at = $3
+          WHERE tenant_id = $1 AND agent_id = $2 AND spent_at IS NULL AND revoked_at IS NULL",
+        tenant,
+        agent.uuid(),
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn tokens(
@@ -281,6 +303,60 @@ pub(super) async fn lock_agent(tx: &mut TenantTx, id: AgentId) -> Result<Option<
         })
     })
     .transpose()
+}
+
+/// Whether an agent of the tenant had this key before.
+pub(super) async fn key_is_retired(tx: &mut TenantTx, public_key: &[u8]) -> Result<bool, DbError> {
+    let tenant = tx.tenant().uuid();
+    let retired = sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM gw.agent_key WHERE tenant_id = $1 AND public_key = $2) AS "retired!""#,
+        tenant,
+        public_key,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(retired)
+}
+
+/// Another key for a locked agent, which is active then: the old one is retired, and with it all that was bound to it.
+pub(super) async fn replace_key(
+    tx: &mut TenantTx,
+    id: AgentId,
+    public_key: &[u8],
+    csr: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), DbError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "INSERT INTO gw.agent_key (tenant_id, cluster_id, agent_id, public_key, retired_at)
+         SELECT tenant_id, cluster_id, id, public_key, $3 FROM gw.agent WHERE tenant_id = $1 AND id = $2",
+        tenant,
+        id.uuid(),
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    put_out(tx, id, AgentState::Active).await?;
+    let done = sqlx::query!(
+        "UPDATE gw.agent SET public_key = $3, csr = $4, certificate = NULL, certificate_until = NULL
+          WHERE tenant_id = $1 AND id = $2",
+        tenant,
+        id.uuid(),
+        public_key,
+        csr,
+    )
+    .execute(tx.conn())
+    .await?;
+    one(done.rows_affected())?;
+    sqlx::query!(
+        "UPDATE gw.agent_session SET position = 1, request_hash = NULL, answer = NULL, opened_from = NULL, opened_at = NULL
+          WHERE tenant_id = $1 AND agent_id = $2",
+        tenant,
+        id.uuid(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn set_state(tx: &mut TenantTx, id: AgentId, state: AgentState) -> Result<(), DbError> {
@@ -513,7 +589,7 @@ async fn shown(
              FROM gw.agent a LEFT JOIN gw.agent_session s ON s.tenant_id = a.tenant_id AND s.agent_id = a.id
             WHERE a.tenant_id = $1 AND a.id < $2
               AND ($3::uuid IS NULL OR a.cluster_id = $3)
-              AND ($4::text IS NULL OR a.state = $4)
+              AND (a.state = $4 OR $4::text IS NULL AND (a.state <> 'removed' OR $5::uuid IS NOT NULL))
               AND ($5::uuid IS NULL OR a.id = $5)
             ORDER BY a.id DESC LIMIT $6"#,
         tenant,

@@ -68,20 +68,11 @@ pub(super) async fn create_bootstrap_token(
         // nobody grants by a token what they could not grant by hand
         let _approval = caller.check::<perm::agent::Approve>(target)?;
     }
-    let token = BootstrapToken::generate(&app.ambient, caller.tenant_id());
-    let now = app.ambient.now();
-    let expires_at = now + token::LIFE;
-    let new = NewToken {
-        id: token.id,
-        cluster: input.cluster_id,
-        host: input.host_id,
-        name: input.name.as_ref().map(Slug::as_str),
-        auto: input.auto,
-        hash: token.hash(),
-        by: caller.principal().to_string(),
-        now,
-        expires_at,
-    };
+    let (token, mut new) = new_token(&app, &caller, input.cluster_id);
+    new.host = input.host_id;
+    new.name = input.name.as_ref().map(Slug::as_str);
+    new.auto = input.auto;
+    let expires_at = new.expires_at;
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
     store::insert_token(&mut tx, new).await.map_err(refused)?;
     let after = json!({
@@ -90,22 +81,53 @@ pub(super) async fn create_bootstrap_token(
     let entry = audit::entry(&caller, &permit, "bootstrap-token", token.id);
     audit::record(&mut tx, &entry.after(after)).await?;
     tx.commit().await?;
-    let ca_pin = app.secrets.agent_ca().pin().to_string();
-    let made = NewTokenOut {
-        id: token.id,
-        token: token.text(),
-        line: line(&app, &ca_pin, input.name.as_ref()),
-        ca_pin,
-        expires_at,
-    };
+    let made = made(&app, &token, expires_at, input.name.as_ref(), false);
     Ok((StatusCode::CREATED, Json(made)))
 }
 
+/// A token for a cluster, bound to nothing else yet.
+pub(super) fn new_token(app: &App, caller: &UserCaller, cluster: ClusterId) -> (BootstrapToken, NewToken<'static>) {
+    let token = BootstrapToken::generate(&app.ambient, caller.tenant_id());
+    let now = app.ambient.now();
+    let new = NewToken {
+        id: token.id,
+        cluster,
+        host: None,
+        name: None,
+        auto: false,
+        agent: None,
+        hash: token.hash(),
+        by: caller.principal().to_string(),
+        now,
+        expires_at: now + token::LIFE,
+    };
+    (token, new)
+}
+
+/// What is shown of a token, this once.
+pub(super) fn made(
+    app: &App,
+    token: &BootstrapToken,
+    expires_at: OffsetDateTime,
+    name: Option<&Slug>,
+    again: bool,
+) -> NewTokenOut {
+    let ca_pin = app.secrets.agent_ca().pin().to_string();
+    NewTokenOut {
+        id: token.id,
+        token: token.text(),
+        line: line(app, &ca_pin, name, again),
+        ca_pin,
+        expires_at,
+    }
+}
+
 /// The token is no part of it: a command line is seen by everybody on the host.
-fn line(app: &App, pin: &str, name: Option<&Slug>) -> String {
+fn line(app: &App, pin: &str, name: Option<&Slug>, again: bool) -> String {
     let name = name.map_or_else(|| "<name>".to_owned(), Slug::to_string);
+    let again = if again { " --again" } else { "" };
     format!(
-        "exarch-agent enrol --gateway {} --ca-pin {pin} --token-file - --state /var/lib/exarch-agent --name {name}",
+        "exarch-agent enrol{again} --gateway {} --ca-pin {pin} --token-file - --state /var/lib/exarch-agent --name {name}",
         app.settings.agents.url
     )
 }

@@ -82,7 +82,11 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
         post("/v1/workloads/{id}/stop", workload, json!({ "agent_id": agent })),
         get("/v1/agents/{id}", agent),
         post("/v1/agents/{id}/approve", agent, json!({})),
+        post("/v1/agents/{id}/suspend", agent, json!({ "reason": "probed" })),
+        post("/v1/agents/{id}/resume", agent, json!({})),
+        post("/v1/agents/{id}/re-enrol", agent, json!({})),
         post("/v1/agents/{id}/revoke", agent, json!({ "reason": "probed" })),
+        probe(Method::DELETE, "/v1/agents/{id}", &agent.to_string(), None),
         post(
             "/v1/bootstrap-tokens",
             &"",

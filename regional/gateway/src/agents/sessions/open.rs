@@ -181,9 +181,12 @@ async fn quarantine(
     tx.commit().await?;
     app.agents.put_out(app, agent.id);
     metrics::counter!("exarch_agents_quarantined_total").increment(1);
-    tracing::error!(agent.id = %agent.id, "the identity of an agent exists twice; both are quarantined");
+    // The one line with addresses: whoever reads the alarm must go to both.
+    tracing::error!(agent.id = %agent.id, first, second = agent.address,
+        "the identity of an agent exists twice; both are quarantined until it is enrolled again on the genuine host");
     Ok(Problem::forbidden("agent-quarantined").detail(
-        "This identity was used from two places and is quarantined; a person has to find out which one is genuine.",
+        "This identity was used from two places and is quarantined; a person has to find out which one is genuine, and \
+         enrol it again: exarch agent re-enrol.",
     ))
 }
 

@@ -1,5 +1,6 @@
 mod enrolment;
 mod live;
+mod people;
 mod renewal;
 mod requests;
 mod sessions;

@@ -1,0 +1,1 @@
+ALTER TABLE gw.bootstrap_token VALIDATE CONSTRAINT bootstrap_token_agent_fkey;
