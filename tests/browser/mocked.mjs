@@ -8,7 +8,7 @@ const at = process.argv.indexOf('--shots');
 const server = await serve();
 const description = {
   global: { url: server.url },
-  regions: server.api.world.regions.map(({ slug, console_url }) => ({ slug, console_url })),
+  regions: server.api.world.regions.map(({ slug, url }) => ({ slug, url })),
   accounts: ['ada@acme.example', 'ben@globex.example', 'eli@provider.example'].map((email) => {
     const { memberships, system = [] } = server.api.world.accounts.find((account) => account.email === email);
     const [{ tenant, roles, regions } = { roles: [], regions: [] }] = memberships;

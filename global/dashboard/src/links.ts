@@ -21,15 +21,3 @@ export function returnPath(given: unknown): string {
   if (url.origin !== base || url.pathname === links.signIn || url.pathname.startsWith('//')) return links.home;
   return url.pathname + url.search + url.hash;
 }
-
-/** A region's console, when it has one and its address is one that a browser should follow. */
-export function consoleLink(url: string | null | undefined): string | undefined {
-  if (!url) return undefined;
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch {
-    return undefined;
-  }
-  return parsed.protocol === 'https:' || parsed.protocol === 'http:' ? parsed.href : undefined;
-}

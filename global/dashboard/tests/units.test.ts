@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { problemOf } from '../src/api/problem';
-import { consoleLink, links, returnPath } from '../src/links';
+import { links, returnPath } from '../src/links';
 import { lookOf, passportTier } from '../src/regions/state';
 import { setTheme } from '../src/theme';
 import { absolute, ago, duration, noteServerDate, serverNow } from '../src/time';
@@ -29,17 +29,6 @@ test.each([
   expect(returnPath(given)).toBe(path);
   expect(new URL(returnPath(given), 'https://exarch.example').origin).toBe('https://exarch.example');
 });
-
-test.each([
-  ['https://eu.example:9440', 'https://eu.example:9440/'],
-  ['http://eu.localhost:9440/', 'http://eu.localhost:9440/'],
-  ['javascript:alert(1)', undefined],
-  ['data:text/html,x', undefined],
-  ['eu.example', undefined],
-  ['', undefined],
-  [null, undefined],
-  [undefined, undefined],
-])('a console at %j is linked as %j', (url, href) => expect(consoleLink(url)).toBe(href));
 
 test('ages are one unit, rounded down, and never of the future', () => {
   expect([0, 999, 59_999, 60_000, 3_599_999, 7_200_000, 172_800_000, -5].map(duration)).toEqual([

@@ -32,7 +32,7 @@ fn password(ambient: &Ambient) -> String {
         "maple", "nectar", "otter", "pebble",
     ];
     let pick = |b: u8| words[usize::from(b & 15)];
-    let bytes: [u8; 12] = ambient.bytes();
+    let bytes: [u8; 5] = ambient.bytes();
     let text: Vec<String> = bytes.iter().map(|b| format!("{}{}", pick(*b), b >> 4)).collect();
     text.join("-")
 }

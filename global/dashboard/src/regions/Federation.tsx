@@ -13,7 +13,7 @@ import { Freshness, useLive } from '../ui/Freshness';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Time } from '../ui/Time';
-import { ConsoleLink, Latency, Nothing, RegionName, StateBadge, StateWithNote } from './cells';
+import { Address, Latency, Nothing, RegionName, StateBadge, StateWithNote } from './cells';
 import { lookOf, passportTier, type PassportTier } from './state';
 
 /** Skew over this raises an alarm at the global. */
@@ -27,7 +27,7 @@ const columns: Column<Region>[] = [
   { key: 'latency', header: 'Latency', align: 'right', sort: (r) => r.latency_ms, cell: (r) => <Latency ms={r.latency_ms} state={r.health} /> },
   { key: 'passport', header: 'Passport', sort: (r) => r.passport?.age_seconds, cell: (r) => <Passport passport={r.passport} /> },
   { key: 'version', header: 'Software', sort: (r) => r.software_version, cell: (r) => (r.software_version ? <span className="font-mono text-sm">{r.software_version}</span> : <Nothing says="unknown" />) },
-  { key: 'console', header: 'Console', align: 'right', cell: (r) => <ConsoleLink brief name={r.name} url={r.console_url} state={r.lifecycle} /> },
+  { key: 'address', header: 'Address', align: 'right', cell: (r) => <Address name={r.name} url={r.url} state={r.lifecycle} /> },
 ];
 
 /** Every region of the federation, for provider staff: the fleet's state and nothing of tenants. */

@@ -10,14 +10,14 @@ import { EmptyState } from '../ui/EmptyState';
 import { Freshness, useLive } from '../ui/Freshness';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
-import { ConsoleLink, Latency, RegionName, StateWithNote } from './cells';
+import { Address, Latency, RegionName, StateWithNote } from './cells';
 import { lookOf } from './state';
 
 const columns: Column<MyRegion>[] = [
   { key: 'name', header: 'Region', width: 'sm:w-1/4', rowHeader: true, sort: (r) => r.name, cell: (r) => <RegionName name={r.name} slug={r.slug} /> },
   { key: 'state', header: 'State', width: 'sm:w-1/2', sort: (r) => lookOf(r.state).urgency, cell: (r) => <StateWithNote state={r.state} note={r.state === 'healthy' ? undefined : lookOf(r.state).meaning} /> },
   { key: 'latency', header: 'Latency', align: 'right', sort: (r) => r.latency_ms, cell: (r) => <Latency ms={r.latency_ms} state={r.state} /> },
-  { key: 'console', header: 'Console', align: 'right', cell: (r) => <ConsoleLink name={r.name} url={r.console_url} state={r.state} /> },
+  { key: 'address', header: 'Address', align: 'right', cell: (r) => <Address name={r.name} url={r.url} state={r.state} /> },
 ];
 
 /** The regions the person may enter in the tenant in force. */

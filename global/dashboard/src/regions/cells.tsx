@@ -1,5 +1,5 @@
-import { ArrowUpRight } from 'lucide-react';
-import { consoleLink } from '../links';
+import { Copy } from 'lucide-react';
+import { copy } from '../ui/copy';
 import { StatusBadge } from '../ui/StatusBadge';
 import { lookOf } from './state';
 
@@ -38,20 +38,21 @@ export function Latency({ ms, state }: { ms?: number | null; state: string }) {
   );
 }
 
-/** The way into the region's own console: a link only where following it can lead somewhere. */
-export function ConsoleLink({ name, url, state, brief = false }: { name: string; url?: string | null; state: string; brief?: boolean }) {
-  const href = consoleLink(url);
+/** Where the region answers, for the command line and other tools; pressing it copies it. */
+export function Address({ name, url, state }: { name: string; url: string; state: string }) {
   const { open, meaning } = lookOf(state);
-  if (!href || !open) return <Nothing says={open ? 'no console address' : meaning} />;
+  if (!open) return <Nothing says={meaning} />;
   return (
-    <a
-      href={href}
-      className="inline-flex items-center gap-1 rounded font-medium whitespace-nowrap text-accent underline-offset-3 hover:underline"
-      aria-label={`Open console of ${name}`}
+    <button
+      type="button"
+      onClick={() => void copy(url, `The address of ${name}`)}
+      aria-label={`Copy the address of ${name}: ${url}`}
+      title="Copy"
+      className="inline-flex items-center gap-1.5 rounded font-mono text-xs whitespace-nowrap text-mute hover:text-ink"
     >
-      Open{!brief && <span className="max-sm:hidden"> console</span>}
-      <ArrowUpRight size={15} aria-hidden />
-    </a>
+      {url.replace(/^https?:\/\//, '')}
+      <Copy size={14} aria-hidden />
+    </button>
   );
 }
 

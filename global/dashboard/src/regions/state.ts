@@ -18,7 +18,7 @@ type Look = {
 };
 
 const looks: Record<string, Look> = {
-  unreachable: { word: 'Unreachable', tone: 'bad', Icon: CircleX, urgency: 0, open: true, meaning: 'The global controller cannot reach it; its own console may still answer.' },
+  unreachable: { word: 'Unreachable', tone: 'bad', Icon: CircleX, urgency: 0, open: true, meaning: 'The global controller cannot reach it; the region itself may still answer.' },
   degraded: { word: 'Degraded', tone: 'warn', Icon: TriangleAlert, urgency: 1, open: true, meaning: 'It answers, but a part of it does not work as it should.' },
   unknown: { word: 'Unknown', tone: 'off', Icon: CircleQuestionMark, urgency: 2, open: true, meaning: 'Not probed yet.' },
   draining: { word: 'Draining', tone: 'warn', Icon: LogOut, urgency: 3, open: true, meaning: 'It takes no new work and is about to be closed.' },
