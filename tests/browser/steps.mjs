@@ -27,7 +27,7 @@ export const steps = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await look('second-factor');
       await page.keyboard.type('271828');
       await page.keyboard.press('Enter');
-      await page.getByRole('table', { name: 'All regions of the federation' }).getByText('eu-west').waitFor();
+      await page.getByRole('table', { name: 'All regions of the federation' }).getByText('eu-west', { exact: true }).waitFor();
       await look('regions-and-federation');
     });
     await check(`a second factor is set up, with recovery codes that are shown before anything else (${theme})`, async () => {
