@@ -27,7 +27,7 @@ const columns: Column<Region>[] = [
   { key: 'latency', header: 'Latency', align: 'right', sort: (r) => r.latency_ms, cell: (r) => <Latency ms={r.latency_ms} state={r.health} /> },
   { key: 'passport', header: 'Passport', sort: (r) => r.passport?.age_seconds, cell: (r) => <Passport passport={r.passport} /> },
   { key: 'version', header: 'Software', sort: (r) => r.software_version, cell: (r) => (r.software_version ? <span className="font-mono text-sm">{r.software_version}</span> : <Nothing says="unknown" />) },
-  { key: 'address', header: 'Address', align: 'right', cell: (r) => <Address name={r.name} url={r.url} state={r.lifecycle} /> },
+  { key: 'address', header: 'Address', align: 'right', cell: (r) => <Address brief name={r.name} url={r.url} state={r.lifecycle} /> },
 ];
 
 /** Every region of the federation, for provider staff: the fleet's state and nothing of tenants. */

@@ -38,8 +38,8 @@ export function Latency({ ms, state }: { ms?: number | null; state: string }) {
   );
 }
 
-/** Where the region answers, for the command line and other tools; pressing it copies it. */
-export function Address({ name, url, state }: { name: string; url: string; state: string }) {
+/** Where the region answers, for the command line and other tools; pressing it copies it. Brief where space is short. */
+export function Address({ name, url, state, brief = false }: { name: string; url: string; state: string; brief?: boolean }) {
   const { open, meaning } = lookOf(state);
   if (!open) return <Nothing says={meaning} />;
   return (
@@ -47,10 +47,10 @@ export function Address({ name, url, state }: { name: string; url: string; state
       type="button"
       onClick={() => void copy(url, `The address of ${name}`)}
       aria-label={`Copy the address of ${name}: ${url}`}
-      title="Copy"
+      title={`Copy ${url}`}
       className="inline-flex items-center gap-1.5 rounded font-mono text-xs whitespace-nowrap text-mute hover:text-ink"
     >
-      {url.replace(/^https?:\/\//, '')}
+      {!brief && url.replace(/^https?:\/\//, '')}
       <Copy size={14} aria-hidden />
     </button>
   );
