@@ -1,7 +1,8 @@
 //! `exarch-box`: a federation in a box, for `./dev`.
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::{Args, Parser, Subcommand};
 use exarch_common_base::{Ambient, BootTime};
+use exarch_common_crypto::totp::{self, Secret};
 use exarch_common_testkit::federation::{Account, FederationFile, Layout, down, tell, up};
 use std::{
     io::{Write, stderr, stdout},
@@ -108,7 +109,7 @@ async fn run(command: Commands) -> anyhow::Result<()> {
         Commands::Up { place, detach } => {
             let layout = place.layout()?;
             let file = up(&ambient, &layout, &say).await?;
-            overview(&layout, &file)?;
+            overview(&ambient, &layout, &file)?;
             if !detach {
                 say("running; Ctrl-C stops everything");
                 tokio::signal::ctrl_c().await?;
@@ -121,14 +122,14 @@ async fn run(command: Commands) -> anyhow::Result<()> {
         Commands::Status { place } => {
             let layout = place.layout()?;
             match FederationFile::read(&layout.federation_file())? {
-                Some(file) => overview(&layout, &file),
+                Some(file) => overview(&ambient, &layout, &file),
                 None => bail!("nothing was ever started in {}", layout.dir.display()),
             }
         }
     }
 }
 
-fn overview(layout: &Layout, file: &FederationFile) -> anyhow::Result<()> {
+fn overview(ambient: &Ambient, layout: &Layout, file: &FederationFile) -> anyhow::Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "\n  Global dashboard   {}", file.global.url)?;
     for region in &file.regions {
@@ -138,7 +139,7 @@ fn overview(layout: &Layout, file: &FederationFile) -> anyhow::Result<()> {
             region.slug, region.console_url, region.agents_url
         )?;
     }
-    writeln!(out, "\n  {:<24} {:<72} works in", "account", "password")?;
+    writeln!(out, "\n  {:<24} {:<46} works in", "account", "password")?;
     for Account {
         email,
         password,
@@ -151,13 +152,16 @@ fn overview(layout: &Layout, file: &FederationFile) -> anyhow::Result<()> {
             Some(tenant) => format!("{tenant}: {}", regions.join(", ")),
             None => "the federation, as its owner".to_owned(),
         };
-        writeln!(out, "  {email:<24} {password:<72} {place}")?;
+        writeln!(out, "  {email:<24} {password:<46} {place}")?;
     }
     for Account { email, totp_secret, .. } in &file.accounts {
-        if let Some(secret) = totp_secret {
+        if let Some(text) = totp_secret {
+            let secret = Secret::from_base32(text).context("totp_secret in federation.json")?;
+            let code = secret.code(totp::step(ambient.now().unix_timestamp()));
             writeln!(
                 out,
-                "\n  {email} also gives a code, made by an authenticator app of this secret: {secret}"
+                "\n  {email} also gives a code: {code} for some seconds from now; ./dev status says the next,\n  \
+                 and so does an authenticator app that is given the secret {text}"
             )?;
         }
     }

@@ -12,6 +12,7 @@ use exarch_common_pg::{
     Login,
     embedded::{Cluster, ClusterSpec, EmbeddedError, Passwords, StopMode},
 };
+use futures_util::future::try_join_all;
 use serde_json::json;
 use std::{
     fs::{self, DirBuilder},
@@ -36,16 +37,9 @@ pub async fn up(ambient: &Ambient, layout: &Layout, say: Progress<'_>) -> anyhow
     // Others may pass through, since Postgres runs under another account, but not look around.
     DirBuilder::new().recursive(true).mode(0o711).create(&layout.dir)?;
     let mut file = FederationFile::read(&layout.federation_file())?.unwrap_or_default();
-    for place in layout.places() {
-        say(&format!("{}: database", place.title));
-        let cluster = database(ambient, place).await.with_context(|| place.title.clone())?;
-        settings(ambient, layout, place, &cluster)?;
-        run(layout, binary(place), &["migrate", "up"], place, None).await?;
-        let urls = Database {
-            owner_url: expose(&cluster.owner_url()),
-            app_url: expose(&cluster.app_url()),
-        };
-        note(&mut file, layout, place, urls, cluster.pid());
+    let prepared = try_join_all(layout.places().map(|place| prepare(ambient, layout, place, say))).await?;
+    for (place, (urls, pid)) in layout.places().zip(prepared) {
+        note(&mut file, layout, place, urls, pid);
     }
     if file.accounts.is_empty() {
         say("Global controller: keys and first owner");
@@ -78,6 +72,25 @@ pub async fn up(ambient: &Ambient, layout: &Layout, say: Progress<'_>) -> anyhow
     pids(&mut file, layout);
     file.write(&layout.federation_file())?;
     Ok(file)
+}
+
+/// The database of a place, with its tables, and the settings of its server. Places know nothing of one another yet, so they are
+/// prepared at once: making a cluster takes longer than all the rest.
+async fn prepare(
+    ambient: &Ambient,
+    layout: &Layout,
+    place: &Place,
+    say: Progress<'_>,
+) -> anyhow::Result<(Database, Option<i32>)> {
+    say(&format!("{}: database", place.title));
+    let cluster = database(ambient, place).await.with_context(|| place.title.clone())?;
+    settings(ambient, layout, place, &cluster)?;
+    run(layout, binary(place), &["migrate", "up"], place, None).await?;
+    let urls = Database {
+        owner_url: expose(&cluster.owner_url()),
+        app_url: expose(&cluster.app_url()),
+    };
+    Ok((urls, cluster.pid()))
 }
 
 /// Stops every process of the box: agents, gateways, the global, databases.
