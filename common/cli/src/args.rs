@@ -1,11 +1,11 @@
 //! The flags that every command takes, and the table of commands.
 use crate::{
-    Failure, agent, audit, cluster, context::Context, continuity, entitlement, host, lease, login, logout, membership,
-    region, resource, tenant, times, user, version, whoami, workload,
+    Failure, agent, audit, cluster, context::Context, continuity, entitlement, host, lease, login, logout, manual,
+    membership, region, resource, tenant, times, user, version, whoami, workload,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 /// The federation at the command line.
 #[derive(Parser, Debug)]
@@ -30,15 +30,22 @@ pub struct Cli {
 pub enum Format {
     /// For people
     Table,
+    /// For people with wide terminals: ids whole, times exact
+    Wide,
     /// For programs
     Json,
+    /// The same, for those who rather read that
+    Yaml,
+    /// What another command takes to name a thing, one a line
+    Name,
 }
 
 /// What every command takes.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Flags of all commands")]
 pub struct Flags {
-    /// How to print: table, or json as the server answered, with problems as json on standard error
+    /// How to print: table, wide (whole ids, exact times), name, or json and yaml as the server answered, with problems in the same
+    /// form on standard error
     #[arg(short, long, global = true, value_enum, default_value_t = Format::Table, hide_possible_values = true)]
     pub output: Format,
     /// Which sign-in to use: its name in the configuration directory
@@ -120,6 +127,18 @@ pub enum Command {
     /// What the provider's staff did to the federation
     #[command(subcommand)]
     FederationAudit(audit::Command),
+    /// Print the script by which a shell completes this command
+    Completion {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Write the manual pages, one for each command, into a directory
+    #[command(hide = true)]
+    Man {
+        /// Where to
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
     /// The version of this command
     Version,
 }
@@ -145,6 +164,8 @@ impl Command {
             Self::Continuity => continuity::run(cx).await,
             Self::Audit(command) => audit::of_tenant(cx, command).await,
             Self::FederationAudit(command) => audit::of_federation(cx, command).await,
+            Self::Completion { shell } => manual::completion(cx, shell),
+            Self::Man { directory } => manual::pages(&directory),
             Self::Version => version::run(cx),
         }
     }

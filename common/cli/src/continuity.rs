@@ -24,7 +24,7 @@ pub async fn run(cx: &Context) -> Result<(), Failure> {
         (Err(failure), None) => return Err(failure),
     };
     let mut answer = region.get("/v1/continuity").await?;
-    if cx.out.is_json() {
+    if cx.out.is_data() {
         return cx.out.one(&answer);
     }
     let stops = answer.as_object_mut().and_then(|object| object.remove("stops"));

@@ -1,5 +1,5 @@
 //! Why a command did not do what it was asked, and the exit code that says so to scripts.
-use crate::{args::Format, profile::ProfileError, tables::printable};
+use crate::{args::Format, output::written, profile::ProfileError, tables::printable};
 use exarch_common_http::{ProblemDocument, client::ClientError};
 use serde_json::{Value, json};
 use std::{
@@ -152,8 +152,9 @@ impl Failure {
 /// Tells a failure on standard error in the format asked for, and gives its exit code.
 pub fn tell(failure: &Failure, format: Format) -> Exit {
     let line = match format {
-        Format::Table => failure.text(),
+        Format::Table | Format::Wide | Format::Name => failure.text(),
         Format::Json => failure.document().to_string(),
+        Format::Yaml => written(&failure.document(), format).unwrap_or_else(|_| failure.text()),
     };
     // Nobody may be reading; the exit code still says it.
     let _ = writeln!(io::stderr(), "{line}");

@@ -27,6 +27,7 @@ mod host;
 mod lease;
 mod login;
 mod logout;
+mod manual;
 mod membership;
 mod region;
 mod resource;

@@ -174,7 +174,7 @@ async fn keep(cx: &Context, url: String, signed_in: SignedIn, now: time::OffsetD
             .out
             .remark(&format!("Signed in as {}; no tenant is in force.", user.email)),
     }
-    if cx.out.is_json() { cx.out.one(&told) } else { Ok(()) }
+    if cx.out.is_data() { cx.out.one(&told) } else { Ok(()) }
 }
 
 async fn select(asked: Option<&str>, offered: &[TenantRef], ask: &Ask) -> Result<String, Failure> {

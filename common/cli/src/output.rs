@@ -2,7 +2,7 @@
 use crate::{
     args::{Flags, Format},
     failure::Failure,
-    tables::{self, Column, Names},
+    tables::{self, Column, Names, Style},
 };
 use exarch_common_base::Ambient;
 use serde_json::{Value, json};
@@ -46,66 +46,83 @@ impl Output {
     }
 
     /// Whether a program reads what is printed.
-    pub fn is_json(&self) -> bool {
-        self.format == Format::Json
+    pub fn is_data(&self) -> bool {
+        matches!(self.format, Format::Json | Format::Yaml)
+    }
+
+    /// Whether names alone are wanted, or ids.
+    fn handle(&self) -> Option<fn(&Value) -> String> {
+        match (self.format, self.quiet) {
+            (_, true) => Some(id),
+            (Format::Name, _) => Some(name),
+            _ => None,
+        }
+    }
+
+    fn style(&self) -> Style {
+        Style {
+            color: self.color,
+            wide: self.format == Format::Wide,
+            now: self.ambient.now(),
+        }
     }
 
     /// Whether names of things are to be looked up: only people in front of a table need them.
     pub fn wants_names(&self) -> bool {
-        !self.is_json() && !self.quiet
+        !self.is_data() && self.handle().is_none()
     }
 
     /// A list. `what` is the plural of what is in it.
     pub fn list(&self, what: &str, columns: &[Column], items: &[Value], names: &Names) -> Result<(), Failure> {
-        if self.is_json() {
-            return self.json(&json!({ "items": items }));
+        if self.is_data() {
+            return self.data(&json!({ "items": items }));
         }
-        if self.quiet {
+        if let Some(handle) = self.handle() {
             return items.iter().try_for_each(|item| self.print(&handle(item)));
         }
         if items.is_empty() {
             self.remark(&format!("There are no {what}."));
             return Ok(());
         }
-        self.print(&tables::list(columns, items, names, self.ambient.now(), self.color))
+        self.print(&tables::list(columns, items, names, self.style()))
     }
 
     /// One thing.
     pub fn one(&self, value: &Value) -> Result<(), Failure> {
-        if self.is_json() {
-            return self.json(value);
+        if self.is_data() {
+            return self.data(value);
         }
-        if self.quiet {
+        if let Some(handle) = self.handle() {
             return self.print(&handle(value));
         }
-        self.print(&tables::detail(value, self.ambient.now(), self.color))
+        self.print(&tables::detail(value, self.style()))
     }
 
     /// An action that was done: a remark for people, for programs what the server answered, if anything.
     pub fn done(&self, answer: &Value, remark: &str) -> Result<(), Failure> {
         self.remark(remark);
-        if self.is_json() && !answer.is_null() {
-            return self.json(answer);
+        if self.is_data() && !answer.is_null() {
+            return self.data(answer);
         }
         Ok(())
     }
 
     /// A table below the fields of one thing; nothing for programs, who have it in the fields.
     pub fn below(&self, columns: &[Column], items: &[Value], names: &Names) -> Result<(), Failure> {
-        if self.is_json() || self.quiet || items.is_empty() {
+        if !self.wants_names() || items.is_empty() {
             return Ok(());
         }
-        let table = tables::list(columns, items, names, self.ambient.now(), self.color);
+        let table = tables::list(columns, items, names, self.style());
         self.print(&format!("\n{table}"))
     }
 
     /// Something with a secret in it that is shown this once.
     pub fn secret(&self, value: &Value, shown: &Shown<'_>) -> Result<(), Failure> {
         let (label, secret) = shown.secret;
-        if self.is_json() {
-            return self.json(value);
+        if self.is_data() {
+            return self.data(value);
         }
-        if self.quiet {
+        if self.handle().is_some() {
             return self.print(secret);
         }
         let fields = shown
@@ -122,9 +139,8 @@ impl Output {
     }
 
     /// A value for programs.
-    fn json(&self, value: &Value) -> Result<(), Failure> {
-        let text = serde_json::to_string_pretty(value).map_err(|e| Failure::Failed(e.to_string()))?;
-        self.print(&text)
+    fn data(&self, value: &Value) -> Result<(), Failure> {
+        self.print(&written(value, self.format)?)
     }
 
     /// Data, as it is.
@@ -141,8 +157,31 @@ impl Output {
     }
 }
 
-/// By what a thing is named in another command.
-fn handle(value: &Value) -> String {
-    let name = ["id", "slug"].into_iter().find_map(|key| value.get(key)?.as_str());
-    tables::printable(name.unwrap_or_default())
+/// A value in the form that programs asked for: YAML, or JSON for all others.
+///
+/// # Errors
+/// None that are known; a value always has both forms.
+pub fn written(value: &Value, format: Format) -> Result<String, Failure> {
+    match format {
+        Format::Yaml => {
+            let text = serde_yaml_ng::to_string(value).map_err(|e| Failure::Failed(e.to_string()))?;
+            Ok(text.trim_end().to_owned())
+        }
+        _ => serde_json::to_string_pretty(value).map_err(|e| Failure::Failed(e.to_string())),
+    }
+}
+
+fn first(value: &Value, keys: &[&str]) -> String {
+    let text = keys.iter().find_map(|key| value.get(key)?.as_str());
+    tables::printable(text.unwrap_or_default())
+}
+
+/// By what a thing is named for good.
+fn id(value: &Value) -> String {
+    first(value, &["id", "slug"])
+}
+
+/// By what people name it; by its id where it has no name.
+fn name(value: &Value) -> String {
+    first(value, &["slug", "name", "email", "id"])
 }

@@ -56,12 +56,23 @@ pub const fn state(title: &'static str, cell: fn(&Row<'_>) -> String) -> Column 
 #[derive(Clone, Debug, Default)]
 pub struct Names(pub BTreeMap<String, String>);
 
+/// How a table is set.
+#[derive(Clone, Copy, Debug)]
+pub struct Style {
+    /// With colours.
+    pub color: bool,
+    /// With whole ids and exact times.
+    pub wide: bool,
+    /// From when ages count.
+    pub now: OffsetDateTime,
+}
+
 /// One item of a list.
 #[derive(Debug)]
 pub struct Row<'a> {
     value: &'a Value,
     names: &'a Names,
-    now: OffsetDateTime,
+    style: Style,
 }
 
 impl Row<'_> {
@@ -76,7 +87,15 @@ impl Row<'_> {
 
     /// An id, shortened: a kind and its last eight digits, which commands take for the whole.
     pub fn id(&self, pointer: &str) -> String {
-        short(&self.text(pointer)).into_owned()
+        self.brief(&self.text(pointer))
+    }
+
+    fn brief(&self, id: &str) -> String {
+        if self.style.wide {
+            id.to_owned()
+        } else {
+            short(id).into_owned()
+        }
     }
 
     /// The name of what the id there names; the shortened id where that is not known.
@@ -85,7 +104,7 @@ impl Row<'_> {
         self.names
             .0
             .get(&id)
-            .map_or_else(|| short(&id).into_owned(), |name| printable(name))
+            .map_or_else(|| self.brief(&id), |name| printable(name))
     }
 
     /// Of the items of the list there, those that have `wanted` at `test`: what they have at `show`.
@@ -102,8 +121,11 @@ impl Row<'_> {
 
     /// How long ago, or until.
     pub fn age(&self, pointer: &str) -> String {
+        if self.style.wide {
+            return self.text(pointer);
+        }
         let time = self.at(pointer).and_then(Value::as_str).and_then(times::parse);
-        time.map_or_else(|| NOTHING.to_owned(), |time| times::age(self.now, time))
+        time.map_or_else(|| NOTHING.to_owned(), |time| times::age(self.style.now, time))
     }
 
     /// A number of milliseconds.
@@ -114,13 +136,8 @@ impl Row<'_> {
 }
 
 /// A list as aligned columns, with titles.
-pub fn list<'a>(
-    columns: &[Column],
-    rows: impl IntoIterator<Item = &'a Value>,
-    names: &Names,
-    now: OffsetDateTime,
-    color: bool,
-) -> String {
+pub fn list<'a>(columns: &[Column], rows: impl IntoIterator<Item = &'a Value>, names: &Names, style: Style) -> String {
+    let color = style.color;
     let mut table = bare(color);
     table.set_header(columns.iter().map(|column| {
         let title = Cell::new(column.title);
@@ -131,7 +148,7 @@ pub fn list<'a>(
         }
     }));
     for value in rows {
-        let row = Row { value, names, now };
+        let row = Row { value, names, style };
         table.add_row(columns.iter().map(|column| {
             let text = (column.cell)(&row);
             match tint(&text).filter(|_| color && column.look == Look::State) {
@@ -152,10 +169,10 @@ pub fn list<'a>(
 }
 
 /// One thing as its fields, ids whole, times with their age.
-pub fn detail(value: &Value, now: OffsetDateTime, color: bool) -> String {
+pub fn detail(value: &Value, style: Style) -> String {
     let mut fields = Vec::new();
-    flatten("", value, now, &mut fields);
-    pairs(&fields, color)
+    flatten("", value, style.now, &mut fields);
+    pairs(&fields, style.color)
 }
 
 /// Labels and values in two columns.
@@ -288,6 +305,12 @@ mod tests {
     use time::macros::datetime;
 
     const NOW: OffsetDateTime = datetime!(2026-06-01 12:00 UTC);
+    const PLAIN: Style = Style {
+        color: false,
+        wide: false,
+        now: NOW,
+    };
+    const COLORED: Style = Style { color: true, ..PLAIN };
     const COLUMNS: &[Column] = &[
         column("NAME", |r| r.text("/name")),
         column("CLUSTER", |r| r.name("/cluster_id")),
@@ -319,12 +342,25 @@ mod tests {
 NAME               CLUSTER        STATE     LATENCY   AGE   ID
 edge-1             north          active      3.2ms   3m    hst_6e7f8091
 a-long-name\u{fffd}[31m   clu_00000002   pending     214ms   -     hst_00000002";
-        assert_eq!(list(COLUMNS, &rows(), &names(), NOW, false), expected);
+        assert_eq!(list(COLUMNS, &rows(), &names(), PLAIN), expected);
+    }
+
+    #[test]
+    fn a_wide_list_has_whole_ids_and_exact_times() {
+        let wide = list(COLUMNS, &rows(), &names(), Style { wide: true, ..PLAIN });
+        for whole in [
+            "hst_01978c3e4f1a7c0e9f0a3b5d6e7f8091",
+            "clu_00000000000000000000000000000002",
+            "2026-06-01T11:57:00Z",
+            "north",
+        ] {
+            assert!(wide.contains(whole), "{whole} in\n{wide}");
+        }
     }
 
     #[test]
     fn colours_change_no_text() {
-        let colored = list(COLUMNS, &rows(), &names(), NOW, true);
+        let colored = list(COLUMNS, &rows(), &names(), COLORED);
         assert!(colored.contains("\u{1b}[38;5;10mactive\u{1b}"), "{colored:?}");
         let mut plain = String::new();
         let mut rest = colored.as_str();
@@ -334,7 +370,7 @@ a-long-name\u{fffd}[31m   clu_00000002   pending     214ms   -     hst_00000002"
         }
         plain.push_str(rest);
         let lines = |text: &str| text.lines().map(|line| line.trim_end().to_owned()).collect::<Vec<_>>();
-        assert_eq!(lines(&plain), lines(&list(COLUMNS, &rows(), &names(), NOW, false)));
+        assert_eq!(lines(&plain), lines(&list(COLUMNS, &rows(), &names(), PLAIN)));
     }
 
     #[test]
@@ -358,7 +394,7 @@ passport.version   7
 roles              auditor, read-only
 tenants            acme
 until              2026-06-01T12:15:00Z (in 15m)";
-        assert_eq!(detail(&value, NOW, false), expected);
+        assert_eq!(detail(&value, PLAIN), expected);
     }
 
     #[test]

@@ -210,7 +210,7 @@ async fn switch(cx: &Context, key: &str) -> Result<(), Failure> {
     let tenant = locked.load()?.session.and_then(|session| session.tenant);
     let slug = tenant.as_ref().map_or(key, |tenant| tenant.slug.as_str());
     cx.out.remark(&format!("The tenant in force is {slug}."));
-    if cx.out.is_json() {
+    if cx.out.is_data() {
         cx.out.one(&json!({ "tenant": tenant }))
     } else {
         Ok(())

@@ -124,7 +124,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
         Command::Get { workload, cluster } => {
             let (id, _) = find(&region, &workload, cluster.as_deref()).await?;
             let mut workload = region.get(&format!("{PATH}/{id}")).await?;
-            if cx.out.is_json() {
+            if cx.out.is_data() {
                 return cx.out.one(&workload);
             }
             let places = workload.as_object_mut().and_then(|object| object.remove("agents"));

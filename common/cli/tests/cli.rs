@@ -493,3 +493,40 @@ async fn signing_out_ends_the_session_at_the_global() {
     assert!(federation.seen.lock().unwrap().signed_out);
     federation.run("logout", "").await.code(0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn programs_read_yaml_and_scripts_read_names() {
+    let federation = Federation::signed_in().await;
+    let yaml = federation.run("region list -o yaml", "").await.code(0).out();
+    assert!(
+        yaml.starts_with("items:\n- ") && yaml.contains("slug: eu-north\n"),
+        "{yaml}"
+    );
+    assert_eq!(
+        federation.run("region list -o name", "").await.code(0).out(),
+        "eu-north\n"
+    );
+    let refused = federation.run("cluster get none -o yaml", "").await.code(4);
+    assert!(
+        refused.err().contains("type: urn:exarch:problem:not-found"),
+        "{}",
+        refused.err()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shells_complete_the_nouns_and_each_command_has_its_page() {
+    let federation = Federation::start().await;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = federation.run(&format!("completion {shell}"), "").await.code(0).out();
+        for word in ["entitlement", "continuity", "suspend", "region", "output"] {
+            assert!(script.contains(word), "{word} for {shell}");
+        }
+    }
+    let pages = federation.root.path().join("man");
+    federation.run(&format!("man {}", pages.display()), "").await.code(0);
+    for (page, said) in [("exarch.1", "Exit codes"), ("exarch-tenant-suspend.1", "billing")] {
+        let text = fs::read_to_string(pages.join(page)).unwrap();
+        assert!(text.contains(said), "{page}");
+    }
+}
