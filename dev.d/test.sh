@@ -15,7 +15,7 @@ budget() {
     integration) echo 480 ;;
     house) echo 120 ;;
     web | browser) echo 180 ;;
-    e2e) echo 600 ;;
+    e2e) echo 900 ;;
     openapi) echo 240 ;;
     sqlx) echo 240 ;;
   esac

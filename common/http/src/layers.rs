@@ -2,6 +2,7 @@
 //! security headers, problems for what has no handler, panics, time limit, cross-site refusal, body limit.
 //!
 //! `X-Forwarded-*`, `X-HTTP-Method-Override` and `_method` change nothing, because nothing here or below reads them.
+use self::rest::Rest;
 use crate::{Problem, json};
 use axum::{
     Router,
@@ -251,6 +252,7 @@ fn cross_site() -> Response {
 }
 
 async fn limit_body(request: Request, next: Next) -> Result<Response, Infallible> {
+    let request = request.map(Rest::of);
     let length = request.headers().get(header::CONTENT_LENGTH);
     let announced = length
         .and_then(|v| v.to_str().ok())
@@ -263,5 +265,6 @@ async fn limit_body(request: Request, next: Next) -> Result<Response, Infallible
         .await)
 }
 
+mod rest;
 #[cfg(test)]
 mod tests;

@@ -50,7 +50,12 @@ impl PoolSettings {
     /// # Errors
     /// [`DbError::Url`] when it is not such a URL.
     pub fn from_url(schema: Schema, url: &SecretString) -> Result<Self, DbError> {
-        let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| DbError::Url)?;
+        let text = url.expose_secret();
+        // The driver takes any scheme, and would then wait for a server that speaks another language.
+        if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+            return Err(DbError::Url);
+        }
+        let options = PgConnectOptions::from_str(text).map_err(|_| DbError::Url)?;
         Ok(Self::new(schema, options))
     }
 

@@ -12,7 +12,7 @@ use exarch_common_base::{Ambient, backoff::Backoff};
 use exarch_common_http::{
     layers::{LayerOptions, standard},
     ops::{self, Checks},
-    serve::{Connections, PlainListener, ServeOptions, serve_plain},
+    serve::{Connections, Later, PlainListener, ServeOptions, serve_plain},
 };
 use exarch_common_pg::{AppPool, DbError, Migrations, migrate::SchemaError};
 use exarch_common_runtime::{
@@ -38,8 +38,14 @@ pub async fn run(ambient: Ambient, settings: Settings) -> anyhow::Result<()> {
     let secrets = Secrets::read(&settings)?;
     let pools = pools(&settings)?;
 
-    let checks = checks(&life, &pools.app);
-    let ops = ops::router(checks, move || metrics.render());
+    // Every address is had, or refused, before anything waits for the database.
+    let public = Later::new();
+    let layers = LayerOptions::new(ambient.clone(), "public");
+    let regions = federation::bind(&settings)
+        .await
+        .context("settings.federation.listen")?;
+    listen(&life, "public", settings.public.listen, public.router(&layers)).await?;
+    let ops = ops::router(checks(&life, &pools.app), move || metrics.render());
     let ops = standard(ops, &LayerOptions::new(ambient.clone(), "ops"));
     listen(&life, "ops", settings.ops.listen, ops).await?;
 
@@ -51,10 +57,8 @@ pub async fn run(ambient: Ambient, settings: Settings) -> anyhow::Result<()> {
             let listener = settings.public.listen;
             let app = App::new(ambient, settings, pools, secrets.sealer, keys, secrets.hasher);
             app.background(&starting);
-            let regions = federation::bind(&app).await.context("settings.federation.listen")?;
             starting.spawn("federation", federation::serve(app.clone(), regions, starting.stop()));
-            let (router, _) = router::public(app);
-            listen(&starting, "public", listener, router).await?;
+            public.set(router::public(app).0);
             starting.set_ready();
             tracing::info!(%listener, "serving");
             anyhow::Ok(())

@@ -159,10 +159,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     telemetry::init_logs(&settings.log.filter, settings.log.format)?;
     let life = Lifecycle::new(Notify::from_env(&settings::process_env()));
     let signals = os_signals()?;
+    let prepared = start::prepare(Ambient::system(), settings, &life).await?;
     let starting = life.clone();
     // A signal must be heard while the start waits for the database.
     tokio::spawn(async move {
-        if let Err(error) = start::start(Ambient::system(), settings, &starting).await
+        if let Err(error) = start::start(prepared, &starting).await
             && !starting.stop().is_cancelled()
         {
             starting.fail(format!("the gateway did not start: {error:#}"));

@@ -1,13 +1,15 @@
 //! From settings to a gateway that serves, and back.
 //!
-//! The ops listener comes first and answers while everything else waits for the database: a gateway whose database is away
-//! is alive, not ready, and needs no restart.
+//! First come settings, secrets and every listener's address: what is wrong with them is refused at once. Then the ops
+//! listener answers while everything else waits for the database: a gateway whose database is away is alive, not ready, and
+//! needs no restart.
 use crate::{
     app::{App, OpenError, Pools},
     router, secrets,
     settings::Settings,
 };
 use anyhow::Context;
+use axum::Router;
 use exarch_common_base::Ambient;
 use exarch_common_crypto::{
     seal::Sealer,
@@ -18,8 +20,8 @@ use exarch_common_http::{
     layers::{LayerOptions, standard},
     ops::{self, Checks},
     serve::{
-        AlpnService, ClientCertificate, Connections, PlainListener, Protocol, ServeOptions, TlsListener, serve_plain,
-        serve_tls,
+        AlpnService, ClientCertificate, Connections, Later, PlainListener, Protocol, ServeOptions, TlsListener,
+        serve_plain, serve_tls,
     },
 };
 use exarch_common_pg::{AppPool, DbError, Migrations, RenewPool, RolePool, SweepPool, migrate::SchemaError};
@@ -27,6 +29,7 @@ use exarch_common_runtime::{Lifecycle, telemetry::Metrics};
 use exarch_common_wire::names;
 use rustls::ServerConfig;
 use std::{
+    net::SocketAddr,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -72,31 +75,81 @@ pub fn sealer(settings: &Settings) -> anyhow::Result<Sealer> {
     secrets::sealer(&master).context("settings.keys.master_file")
 }
 
+/// A gateway that has all it needs but its database.
+pub struct Prepared {
+    ambient: Ambient,
+    settings: Settings,
+    sealer: Sealer,
+    pools: Pools,
+    public: Later,
+    agents: TlsListener,
+    opened: Arc<OnceLock<App>>,
+}
+
+/// Reads the secrets and opens the listeners. Whoever calls before the gateway serves is told that it is starting.
+///
+/// # Errors
+/// A secret or an address that cannot be used, named by its setting.
+pub async fn prepare(ambient: Ambient, settings: Settings, life: &Lifecycle) -> anyhow::Result<Prepared> {
+    let opened: Arc<OnceLock<App>> = Arc::default();
+    let pools = pools(&settings)?;
+    let sealer = sealer(&settings)?;
+    let agents = TlsListener::bind(settings.agents.listen)
+        .await
+        .context("settings.agents.listen")?;
+    let public = Later::new();
+    let layers = LayerOptions::new(ambient.clone(), "public");
+    listen(life, "public", settings.public.listen, public.router(&layers)).await?;
+    let ops = ops_router(&ambient, life, &pools.app, opened.clone())?;
+    listen(life, "ops", settings.ops.listen, ops).await?;
+    Ok(Prepared {
+        ambient,
+        settings,
+        sealer,
+        pools,
+        public,
+        agents,
+        opened,
+    })
+}
+
 /// Starts everything; returns once the gateway is ready. The work goes on in `life`.
 ///
 /// # Errors
 /// Whatever makes a start impossible, a database that is away excepted: that is waited for.
-pub async fn start(ambient: Ambient, settings: Settings, life: &Lifecycle) -> anyhow::Result<App> {
-    let opened: Arc<OnceLock<App>> = Arc::default();
-    let pools = pools(&settings)?;
-    let sealer = sealer(&settings)?;
-    start_ops(&ambient, &settings, life, &pools.app, opened.clone()).await?;
-
+pub async fn start(prepared: Prepared, life: &Lifecycle) -> anyhow::Result<App> {
+    let Prepared {
+        ambient,
+        settings,
+        sealer,
+        pools,
+        public,
+        agents,
+        opened,
+    } = prepared;
     wait_for_database(&pools, life).await?;
     let app = open(&ambient, &settings, &sealer, pools, life).await?;
-    let public = PlainListener::bind(app.settings.public.listen).await?;
-    let agents = TlsListener::bind(app.settings.agents.listen).await?;
-    let (stop, router) = (life.stop(), router::public_router(&app)?);
-    life.spawn("public listener", async move {
-        serve_plain(public, router, ServeOptions::default(), Connections::new(), stop).await;
-        Ok(())
-    });
+    let router = router::public_router(&app)?;
     serve_agents(&app, agents, life)?;
     app.background(life);
     let _ = opened.set(app.clone());
+    public.set(router);
     life.set_ready();
     tracing::info!(region = %app.region.slug, id = %app.region.id, "the gateway serves");
     Ok(app)
+}
+
+/// Opens a plain listener on loopback and serves it as long as the process lives.
+async fn listen(life: &Lifecycle, name: &'static str, at: SocketAddr, router: Router) -> anyhow::Result<()> {
+    let listener = PlainListener::bind(at)
+        .await
+        .with_context(|| format!("settings.{name}.listen"))?;
+    let stop = life.stop();
+    life.spawn(name, async move {
+        serve_plain(listener, router, ServeOptions::default(), Connections::new(), stop).await;
+        Ok(())
+    });
+    Ok(())
 }
 
 /// Listens for agents until the stop. Its certificate is from the region's own authority: made now, and anew each day.
@@ -158,13 +211,13 @@ fn agents_tls(app: &App, clients: Clients) -> anyhow::Result<ServerConfig> {
     Ok(tls::server_config(&identity, app.secrets.agent_roots(), clients, &[])?)
 }
 
-async fn start_ops(
+/// Is it alive, is it ready, what does it measure.
+fn ops_router(
     ambient: &Ambient,
-    settings: &Settings,
     life: &Lifecycle,
     pool: &AppPool,
     opened: Arc<OnceLock<App>>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Router> {
     let metrics = Metrics::install("exarch-gateway", env!("CARGO_PKG_VERSION"))?;
     let upkeep = metrics.clone();
     life.spawn("metrics", upkeep.keep_up(life.stop()));
@@ -197,14 +250,7 @@ async fn start_ops(
             }
         });
     let router = ops::router(checks, move || metrics.render());
-    let router = standard(router, &LayerOptions::new(ambient.clone(), "ops"));
-    let listener = PlainListener::bind(settings.ops.listen).await?;
-    let stop = life.stop();
-    life.spawn("ops listener", async move {
-        serve_plain(listener, router, ServeOptions::default(), Connections::new(), stop).await;
-        Ok(())
-    });
-    Ok(())
+    Ok(standard(router, &LayerOptions::new(ambient.clone(), "ops")))
 }
 
 /// Waits until the database answers, and refuses one that is not ours or a login that must not serve.

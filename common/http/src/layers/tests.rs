@@ -334,3 +334,33 @@ async fn requests_are_counted_by_route_and_never_by_path() {
         assert!(text.contains(line), "{text}");
     }
 }
+
+#[tokio::test]
+async fn who_still_sends_when_the_answer_is_ready_gets_it_all_the_same() {
+    use crate::serve::{Connections, PlainListener, ServeOptions, serve_plain};
+    exarch_common_crypto::init().unwrap();
+    let listener = PlainListener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stop = tokio_util::sync::CancellationToken::new();
+    let options = ServeOptions::default();
+    tokio::spawn(serve_plain(
+        listener,
+        router(),
+        options,
+        Connections::new(),
+        stop.clone(),
+    ));
+    let client = reqwest::Client::new();
+    for _ in 0..10 {
+        for (path, length, status) in [
+            ("/echo", 3 << 20, 413),
+            ("/no", 900 << 10, 405),
+            ("/ok/1", 900 << 10, 200),
+        ] {
+            let body = vec![b'x'; length];
+            let answer = client.post(format!("{url}{path}")).body(body).send().await.unwrap();
+            assert_eq!(answer.status(), status, "{path}");
+        }
+    }
+    stop.cancel();
+}

@@ -7,9 +7,11 @@
 //! A handshake has a time limit and a task of its own, so a silent client holds nothing else. Certificates are replaced
 //! while serving. Sessions are never resumed: a resumed one would skip the check of the client's certificate.
 mod connections;
+mod later;
 mod listen;
 
 pub use connections::{Connections, Peer, Registered, TlsPeer};
+pub use later::Later;
 pub use listen::{BindError, PlainListener, TlsListener};
 
 use axum::{Router, body::Body, http::Request};

@@ -1,5 +1,6 @@
 //! What a new box is filled with: two regions, two customers, people, a cluster and two agents in each region.
 use super::{
+    authority,
     file::{Account, AgentEntry, FederationFile},
     layout::{Layout, Place},
     process::Daemon,
@@ -9,6 +10,7 @@ use anyhow::{Context, anyhow, bail};
 use exarch_common_base::{Ambient, SecretString};
 use exarch_common_crypto::totp::{self, Secret};
 use exarch_common_http::client::{ApiClient, ClientError, ClientTls};
+use exarch_common_wire::names::{ALPN_ENROL, ALPN_JOIN};
 use serde_json::{Value, json};
 use std::{fs, process::Stdio, time::Duration};
 use tokio::{
@@ -164,6 +166,7 @@ pub(super) async fn regions(layout: &Layout, staff: &ApiClient, say: Progress<'_
         say(&format!("{}: join the federation", place.title));
         let told = answer.get("join_token").unwrap_or(&answer);
         let pin = pin_of(text(told, "/line")?)?;
+        authority::note(&layout.global, pin, ALPN_JOIN).await?;
         let token = SecretString::from(text(told, "/token")?.to_owned());
         let url = layout.federation_url();
         let args = ["join", "--global", &url, "--ca-pin", pin, "--token-file", "-"];
@@ -361,17 +364,13 @@ async fn enrol_agent(
         .post("/v1/bootstrap-tokens", &body)
         .await
         .context("bootstrap token")?;
+    let pin = pin_of(text(&answer, "/line")?)?;
+    authority::note(place, pin, ALPN_ENROL).await?;
     let state = layout.agent_dir(&place.name, name);
     fs::create_dir_all(layout.dir.join("agents"))?;
     let mut child = Command::new(layout.bin.join("exarch-agent"))
         .args(["enrol", "--gateway", &format!("https://127.0.0.1:{}", place.inner)])
-        .args([
-            "--ca-pin",
-            pin_of(text(&answer, "/line")?)?,
-            "--token-file",
-            "-",
-            "--state",
-        ])
+        .args(["--ca-pin", pin, "--token-file", "-", "--state"])
         .arg(&state)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

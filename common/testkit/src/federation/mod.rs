@@ -2,6 +2,7 @@
 //!
 //! `./dev up` runs it for people, the end-to-end tests for themselves; both drive the real binaries, and only through
 //! what their users have: settings files, command lines and the public API.
+mod authority;
 mod demo;
 mod file;
 mod layout;

@@ -1,6 +1,6 @@
 //! The listener and its three protocols.
 use super::{certificate::Own, routes, tunnels};
-use crate::app::App;
+use crate::{app::App, settings::Settings};
 use anyhow::Context;
 use exarch_common_http::serve::{
     AlpnService, BindError, ClientCertificate, Connections, Protocol, ServeOptions, TlsListener, serve_tls,
@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 const RENEW_EVERY: Duration = Duration::from_secs(24 * 3600);
 
-/// Listens where the settings say.
+/// Listens where the settings say; who dials waits until [`serve`] answers.
 ///
 /// # Errors
 /// The address is in use, or not ours.
-pub async fn bind(app: &App) -> Result<TlsListener, BindError> {
-    TlsListener::bind(app.settings.federation.listen).await
+pub async fn bind(settings: &Settings) -> Result<TlsListener, BindError> {
+    TlsListener::bind(settings.federation.listen).await
 }
 
 /// Serves until `stop`.

@@ -7,12 +7,18 @@ use std::{
     io,
     path::{Path, PathBuf},
     process::Stdio,
+    time::Duration,
 };
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::{Child, ChildStdin, Command},
     task::JoinHandle,
+    time::timeout,
 };
+
+/// How the guard begins what it says of itself.
+const GUARD: &str = "exarch-guard: ";
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why a workload was not started.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +41,8 @@ pub enum StartError {
 pub enum Ended {
     /// By itself, with this code.
     ByItself(i32),
+    /// It never ran: the guard says why.
+    NotRun(String),
     /// The guard refused the fence; with its sentence and the highest fence it has seen.
     Fenced {
         /// For people.
@@ -156,6 +164,12 @@ impl Process {
                 }
             }
             Some(4) => Ended::AtDeadline,
+            // The guard's own failure, or its command's code 1: its words tell. Whatever escaped the command's group may keep
+            // the pipe open.
+            Some(1) => match timeout(LAST_WORDS, &mut self.last_words).await {
+                Ok(Ok(words)) if words.starts_with(GUARD) => Ended::NotRun(words[GUARD.len()..].to_owned()),
+                _ => Ended::ByItself(1),
+            },
             code => Ended::ByItself(code.unwrap_or(1)),
         })
     }

@@ -175,6 +175,7 @@ fn judge(work: &Work, lease: &Acquired, ended: std::io::Result<Ended>, why: Opti
             work.fences.saw(lease.resource, lease.fence);
             why.unwrap_or_else(|| Outcome::Failed(format!("it ended by itself with code {code}")))
         }
+        Ok(Ended::NotRun(reason)) => why.unwrap_or(Outcome::Failed(reason)),
         Err(e) => Outcome::Failed(format!("the guard was lost: {e}")),
     }
 }

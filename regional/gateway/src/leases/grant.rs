@@ -78,8 +78,9 @@ impl HeldBy {
     pub fn problem(&self) -> Problem {
         Problem::conflict("lease-held")
             .detail(format!(
-                "{} holds the lease on this resource; ask again, wait for it, or stop what runs there.",
-                self.name
+                "Held by agent {} for another {} s unless it renews; ask again, wait for it, or stop what runs there.",
+                self.name,
+                self.remaining.as_millis().div_ceil(1000)
             ))
             .with("holder", &self.name)
             .with("holder_id", self.agent)

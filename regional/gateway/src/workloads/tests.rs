@@ -165,6 +165,8 @@ async fn while_another_agent_holds_the_lease_a_start_is_refused_unless_it_waits(
     assert_eq!(refused["holder"], "holder");
     let remaining = refused["remaining_ms"].as_u64().unwrap();
     assert!((1..=30_600).contains(&remaining), "{remaining}");
+    let told = format!("Held by agent holder for another {} s", remaining.div_ceil(1000));
+    assert!(refused["detail"].as_str().unwrap().starts_with(&told), "{refused}");
     assert_eq!(poll(&agent, "").await.items, []);
     let shown = admin.get(&format!("/v1/workloads/{workload}")).await.expect(200);
     assert_eq!(

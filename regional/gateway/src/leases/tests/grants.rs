@@ -46,6 +46,11 @@ async fn of_two_hundred_who_ask_at_once_one_is_granted_and_the_others_are_told_b
         assert_eq!(told.members["holder"], holder["agent"]);
         assert_eq!(told.members["holder_id"], holder["agent_id"]);
         assert_eq!(told.members["remaining_ms"], 30_600);
+        let sentence = format!(
+            "Held by agent {} for another 31 s",
+            told.members["holder"].as_str().unwrap()
+        );
+        assert!(told.detail.as_ref().unwrap().starts_with(&sentence), "{told:?}");
     }
     assert_eq!(scene.leases().await.len(), 1);
     assert_eq!(scene.audit().await, [("lease.grant".to_owned(), "1.1".to_owned())]);
