@@ -1,5 +1,7 @@
 //! A box of real processes, and who works in it.
 use crate::http::{Answer, Client};
+use exarch_common_base::Ambient;
+use exarch_common_crypto::totp;
 use exarch_common_testkit::federation::{Account, FederationFile, Layout, Place};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
@@ -175,11 +177,33 @@ impl Federation {
 
     /// A new session of tokens: the whole answer.
     pub async fn sign_in(&self, email: &str) -> Value {
-        let password = self.account(email).password;
-        let body = json!({"email": email, "password": password, "session": "token"});
-        let answer = self.global().post("/v1/auth/sign-in", &body).await.ok();
+        let account = self.account(email);
+        let body = json!({"email": email, "password": account.password, "session": "token"});
+        let mut answer = self.global().post("/v1/auth/sign-in", &body).await.ok();
+        if answer["next"] == "second-factor" {
+            let secret = account.totp_secret.expect("the box keeps the secret of the app");
+            answer = self.give_code(&answer["ticket"], &secret).await;
+        }
         assert_eq!(answer["status"], "signed-in", "{answer}");
         answer
+    }
+
+    /// A code works once, and others sign in with the same app: what is used up is waited for.
+    async fn give_code(&self, ticket: &Value, secret: &str) -> Value {
+        let secret = totp::Secret::from_base32(secret).expect("a secret in base32");
+        for ahead in [0, 1, 1, 1] {
+            let step = totp::step(Ambient::system().now().unix_timestamp()) + ahead;
+            let body = json!({"ticket": ticket, "totp": secret.code(step)});
+            let answer = self.global().post("/v1/auth/next", &body).await;
+            if answer.status == 200 {
+                return answer.ok();
+            }
+            answer.refused(401, "code-refused");
+            if ahead > 0 {
+                tokio::time::sleep(Duration::from_secs(15)).await;
+            }
+        }
+        panic!("no code of the app is taken")
     }
 
     async fn token(&self, key: &str, make: impl Future<Output = Value>) -> String {

@@ -14,4 +14,4 @@ pub use file::{Account, AgentEntry, Database, FederationFile, GlobalEntry, Regio
 pub use layout::{Layout, Place};
 pub use process::{Daemon, DaemonError};
 pub use story::tell;
-pub use up::{Progress, down, up};
+pub use up::{Progress, database, down, up};

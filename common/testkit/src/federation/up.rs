@@ -196,7 +196,10 @@ fn cluster_dir(place: &Place) -> PathBuf {
 
 /// The place's own Postgres, made or started. Where its account cannot pass through to the box's directory (a clone in
 /// root's home, for example), the data lies below /var/lib, and the box remembers where.
-async fn database(ambient: &Ambient, place: &Place) -> anyhow::Result<Cluster> {
+///
+/// # Errors
+/// The first thing that failed.
+pub async fn database(ambient: &Ambient, place: &Place) -> anyhow::Result<Cluster> {
     DirBuilder::new().recursive(true).mode(0o711).create(&place.dir)?;
     let fresh = Passwords::generate(ambient);
     let keep = |name: &str, fresh: &SecretString| {

@@ -4,7 +4,7 @@ use axum::http::Method;
 use exarch_common_wire::federation::paths;
 use exarch_regional_state::secrets::Secrets;
 use exarch_tests_federation::{
-    ADA, Answer, EU, Federation, OWNER, US,
+    ADA, Answer, EU, Federation, GRACE, US,
     peers::{Agent, Wire},
 };
 use serde_json::{Value, json};
@@ -50,12 +50,12 @@ const POLL: &str = "/federation/v1/passport?have=0.0";
 
 impl Matrix {
     async fn new(federation: Arc<Federation>) -> Self {
-        let (owner, ada) = (federation.account(OWNER), federation.person(ADA).await);
+        let (grace, ada) = (federation.account(GRACE), federation.person(ADA).await);
         let sign_in = async |email: &str, password: &str, session: &str| {
             let body = json!({"email": email, "password": password, "session": session});
             federation.global().post("/v1/auth/sign-in", &body).await
         };
-        let browser = sign_in(&owner.email, &owner.password, "cookie").await;
+        let browser = sign_in(&grace.email, &grace.password, "cookie").await;
         let cookie = browser.headers["set-cookie"].to_str().unwrap();
         let cookie = cookie.split(['=', ';']).nth(1).unwrap().to_owned();
         let refresh = federation.sign_in(ADA).await["refresh_token"]

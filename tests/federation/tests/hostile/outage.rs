@@ -1,5 +1,7 @@
 //! A database that is killed while many ask, and comes back. Nobody restarts a server for it.
+use exarch_common_base::Ambient;
 use exarch_common_pg::embedded::{Cluster, StopMode};
+use exarch_common_testkit::federation::database;
 use exarch_tests_federation::{ADA, Answer, Client, EU, Federation, OWNER};
 use serde_json::{Value, json};
 use std::{
@@ -91,7 +93,7 @@ async fn killed_under_load(federation: Arc<Federation>, place: &str, client: Cli
         // Alive all the time: nobody must kill it for its database's sake.
         assert_eq!(Client::new(at.ops_url()).get("/livez").await.status, 200);
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        federation.up().await.unwrap();
+        database(&Ambient::system(), &at).await.unwrap();
         federation
             .until(BACK, "it is ready again", async || federation.ready(place).await)
             .await;

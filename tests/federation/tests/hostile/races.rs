@@ -1,6 +1,6 @@
 //! Many at once.
 use super::once::bootstrap_token;
-use exarch_tests_federation::{ADA, EU, Federation, OWNER, US};
+use exarch_tests_federation::{ADA, EU, Federation, GRACE, US};
 use futures_util::future::join_all;
 use serde_json::json;
 use std::{
@@ -95,7 +95,7 @@ pub async fn a_flood_of_wrong_passwords_is_bounded_and_starves_nobody(federation
     });
     let flood = tokio::spawn(join_all(flood));
     // Who is in already notices nothing; who signs in is let in, if not at once then when told to come again.
-    let account = federation.account(OWNER);
+    let account = federation.account(GRACE);
     let body = json!({"email": account.email, "password": account.password, "session": "token"});
     let began = Instant::now();
     let mut tries = 0;
