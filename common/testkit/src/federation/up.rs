@@ -12,7 +12,7 @@ use exarch_common_pg::{
     Login,
     embedded::{Cluster, ClusterSpec, EmbeddedError, Passwords, StopMode},
 };
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use serde_json::json;
 use std::{
     fs::{self, DirBuilder},
@@ -37,7 +37,9 @@ pub async fn up(ambient: &Ambient, layout: &Layout, say: Progress<'_>) -> anyhow
     // Others may pass through, since Postgres runs under another account, but not look around.
     DirBuilder::new().recursive(true).mode(0o711).create(&layout.dir)?;
     let mut file = FederationFile::read(&layout.federation_file())?.unwrap_or_default();
-    let prepared = try_join_all(layout.places().map(|place| prepare(ambient, layout, place, say))).await?;
+    // All of them to their ends: a cluster that is being made when another fails would go on behind our back.
+    let prepared = join_all(layout.places().map(|place| prepare(ambient, layout, place, say))).await;
+    let prepared = prepared.into_iter().collect::<anyhow::Result<Vec<_>>>()?;
     for (place, (urls, pid)) in layout.places().zip(prepared) {
         note(&mut file, layout, place, urls, pid);
     }
