@@ -108,6 +108,17 @@ export const steps = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await page.getByText('us-east', { exact: true }).waitFor();
       equal(page.url(), `${base}/?from=test`, 'address');
     });
+    await check(`a program is let in with its code (${theme})`, async () => {
+      for (const device of api.world.devices) delete device.answer;
+      await page.goto(`${base}/device?user_code=BCDF-GHJK`);
+      await page.getByRole('heading', { name: 'Sign in a program' }).waitFor();
+      await look('device-code');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Let this program in?' }).waitFor();
+      await look('device-asker');
+      await page.getByRole('button', { name: 'Let it in' }).click();
+      await page.getByRole('heading', { name: 'The program is signed in' }).waitFor();
+    });
     await check(`a page that does not exist says so (${theme})`, async () => {
       await page.goto(`${base}/no/such/page`);
       await page.getByRole('heading', { name: 'There is no such page' }).waitFor();

@@ -118,10 +118,18 @@ permissions! {
     federation_audit in System {
         read Read Read "Read the provider's own audit log.";
     }
+    federation_session in System {
+        list List Read "List where anybody is signed in.";
+        revoke Revoke Write "End anybody's sessions.";
+    }
     user in Tenant {
         list List Read "List the people of the tenant.";
         read Read Read "Show one person of the tenant.";
         invite Invite Write "Bring a new person into the tenant.";
+    }
+    session in Tenant {
+        list List Read "List where a person of the tenant is signed in to it.";
+        revoke Revoke Write "End a person's sessions in the tenant.";
     }
     membership in Tenant {
         list List Read "List who belongs to the tenant and with which roles.";

@@ -121,6 +121,8 @@ impl Role {
                         "entitlement.grant",
                         "entitlement.revoke",
                         "federation_audit.read",
+                        "federation_session.list",
+                        "federation_session.revoke",
                     ]))
                 }
             }
@@ -131,6 +133,8 @@ impl Role {
                         "user.list",
                         "user.read",
                         "user.invite",
+                        "session.list",
+                        "session.revoke",
                         "membership.list",
                         "membership.grant",
                         "membership.revoke",

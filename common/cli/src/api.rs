@@ -50,6 +50,19 @@ impl Api {
         Ok(self.client.send(request.timeout(self.timeout)).await?)
     }
 
+    /// `POST` of a form, as OAuth has it: the answer, or the name of its error (RFC 6749, section 5.2).
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<Result<Value, String>, Failure> {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let request = self.client.request(Method::POST, path).timeout(self.timeout);
+        let request = request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body);
+        let answer = self.client.send_oauth(request).await?;
+        Ok(answer)
+    }
+
     /// `POST` of an action that says everything by its path.
     pub async fn act(&self, path: &str) -> Result<Value, Failure> {
         let request = self.client.request(Method::POST, path);

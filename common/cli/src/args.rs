@@ -1,7 +1,7 @@
 //! The flags that every command takes, and the table of commands.
 use crate::{
     Failure, agent, audit, cluster, context::Context, continuity, entitlement, host, lease, login, logout, manual,
-    membership, region, resource, tenant, times, user, version, whoami, workload,
+    membership, region, resource, sessions, tenant, times, user, version, whoami, workload,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
@@ -86,6 +86,9 @@ pub enum Command {
     Logout,
     /// Who you are, in which tenant, with which roles
     Whoami,
+    /// Where you are signed in
+    #[command(subcommand)]
+    Session(sessions::Command),
     /// Regions of the federation
     #[command(subcommand)]
     Region(region::Command),
@@ -150,6 +153,7 @@ impl Command {
             Self::Login(args) => login::run(cx, args).await,
             Self::Logout => logout::run(cx).await,
             Self::Whoami => whoami::run(cx).await,
+            Self::Session(command) => sessions::run(cx, command).await,
             Self::Region(command) => region::run(cx, command).await,
             Self::Tenant(command) => tenant::run(cx, command).await,
             Self::Entitlement(command) => entitlement::run(cx, command).await,

@@ -1,7 +1,8 @@
-//! `exarch login`: a password, then as many steps as the global asks for.
+//! `exarch login`: by a browser, or by a password and then as many steps as the global asks for.
 use crate::{
     Failure,
     context::{Context, tenant_key},
+    device,
     profile::{TenantRef, secret_file},
     session::{Pair, read},
     terminal,
@@ -20,7 +21,10 @@ pub struct Login {
     /// Address of the global, as https://exarch.example; the last one used where not given
     #[arg(long, value_name = "URL")]
     global: Option<String>,
-    /// Your address; the last one used where not given
+    /// Sign in by a browser, here or on another machine; so it is at a terminal unless --email or --password-stdin is given
+    #[arg(long, conflicts_with_all = ["email", "password_stdin"])]
+    device: bool,
+    /// Sign in by a password, with this address; with --password-stdin the last one used where not given
     #[arg(long)]
     email: Option<String>,
     /// Read the password from the first line of standard input, and from the lines after it what else is asked for
@@ -105,10 +109,17 @@ pub async fn run(cx: &Context, args: Login) -> Result<(), Failure> {
         .or(known.global)
         .ok_or_else(|| Failure::Usage("Say where to sign in with --global URL.".into()))?;
     let global = cx.tokens.anonymous(&url)?;
+    if args.device || (args.email.is_none() && !args.password_stdin && terminal::present()) {
+        let answer = device::sign_in(cx, &global).await?;
+        return keep(cx, url, read(answer)?, cx.ambient.now()).await;
+    }
     let email = match args.email.or(known.email) {
         Some(email) => email,
-        None if terminal::present() => terminal::ask("E-mail: ").await?,
-        None => return Err(Failure::Usage("Say who you are with --email.".into())),
+        None => {
+            return Err(Failure::Usage(
+                "Say who you are with --email, or sign in by a browser with --device.".into(),
+            ));
+        }
     };
     let ask = Ask {
         lines: args.password_stdin,

@@ -30,6 +30,7 @@ struct Seen {
     exchanges: u32,
     looks: u32,
     signed_out: bool,
+    denies: bool,
 }
 
 type World = State<Arc<Mutex<Seen>>>;
@@ -90,6 +91,38 @@ async fn next(State(seen): World, Json(body): Json<Value>) -> Response {
         Some("tk_3") if body["tenant"] == "ten_acme" => Json(signed_in("acme")).into_response(),
         _ => problem(401, "step-refused", json!({})),
     }
+}
+
+async fn device_authorization(State(seen): World, body: String) -> Response {
+    assert_eq!(body, "client_id=exarch-cli");
+    let page = format!("{}/device", seen.lock().unwrap().url);
+    Json(json!({
+        "device_code": "dc_1", "user_code": "BCDF-GHJK", "verification_uri": page, "expires_in": 600, "interval": 1,
+        "verification_uri_complete": format!("{page}?user_code=BCDF-GHJK"),
+    }))
+    .into_response()
+}
+
+/// Pending at first, then the tokens; a request without the code is refused.
+async fn device_token(State(seen): World, body: String) -> Response {
+    let mut seen = seen.lock().unwrap();
+    if !body.contains("device_code=dc_1") || !body.contains("client_id=exarch-cli") {
+        return (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_request"}))).into_response();
+    }
+    seen.bodies.push(("device".into(), json!(body)));
+    match seen.bodies.len() {
+        1 => (StatusCode::BAD_REQUEST, Json(json!({"error": "authorization_pending"}))).into_response(),
+        _ if seen.denies => (StatusCode::BAD_REQUEST, Json(json!({"error": "access_denied"}))).into_response(),
+        _ => Json(signed_in("acme")).into_response(),
+    }
+}
+
+async fn my_sessions() -> Response {
+    let session = |n: u32, current: bool| {
+        json!({"id": format!("ses_{n:032}"), "kind": "token", "amr": ["pwd"], "current": current,
+               "created_at": "2026-03-01T12:00:00Z", "expires_at": "2026-03-08T12:00:00Z", "user_agent": "exarch"})
+    };
+    Json(json!({"items": [session(2, true), session(1, false)]})).into_response()
 }
 
 async fn sign_out(State(seen): World, headers: HeaderMap) -> Response {
@@ -227,6 +260,13 @@ impl Federation {
             .route("/v1/auth/sign-in", post(sign_in))
             .route("/v1/auth/next", post(next))
             .route("/v1/auth/sign-out", post(sign_out))
+            .route("/oauth2/device_authorization", post(device_authorization))
+            .route("/oauth2/token", post(device_token))
+            .route(
+                "/v1/me/sessions",
+                get(my_sessions).delete(async || Json(json!({"ended": 1}))),
+            )
+            .route("/v1/me/sessions/{id}", delete(async || StatusCode::NO_CONTENT))
             .route("/v1/me", get(me))
             .route("/v1/me/regions", get(my_regions))
             .route("/v1/regions/{slug}/token", post(exchange))
@@ -317,6 +357,43 @@ async fn a_sign_in_follows_its_steps_and_leaves_a_private_profile() {
     }
     let kept = fs::read_to_string(federation.config().join("default.json")).unwrap();
     assert!(!kept.contains(PASSWORD) && kept.contains("exr_1"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_by_a_browser_shows_page_and_code_and_waits() {
+    let federation = Federation::start().await;
+    let line = format!("login --global {} --device", federation.url);
+    let ran = federation.run(&line, "").await.code(0);
+    assert!(ran.err().contains("BCDF-GHJK"), "{}", ran.err());
+    assert!(ran.err().contains("/device?user_code=BCDF-GHJK"), "{}", ran.err());
+    let kept = federation.config().join("default.json");
+    assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);
+    assert!(fs::read_to_string(kept).unwrap().contains("exr_1"));
+    federation.run("whoami", "").await.code(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_is_refused_in_the_browser_is_denied() {
+    let federation = Federation::start().await;
+    federation.seen.lock().unwrap().denies = true;
+    let line = format!("login --global {} --device", federation.url);
+    let ran = federation.run(&line, "").await.code(3);
+    assert!(ran.err().contains("refused in the browser"), "{}", ran.err());
+    assert!(!federation.config().join("default.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_are_listed_and_ended_one_or_all() {
+    let federation = Federation::signed_in().await;
+    let list = federation.run("session list -o json", "").await.code(0);
+    assert!(list.out().contains("ses_"), "{}", list.out());
+    federation.run("session revoke", "").await.code(2);
+    federation
+        .run(&format!("session revoke ses_{:032} --yes", 1), "")
+        .await
+        .code(0);
+    let all = federation.run("session revoke --all --yes", "").await.code(0);
+    assert!(all.out().contains('1'), "{}", all.out());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -185,9 +185,44 @@ impl ApiClient {
         serde_json::from_slice(text).map_err(|e| self.unreadable(e.to_string()))
     }
 
+    /// Sends what OAuth defines, whose refusals are objects with an `error` (RFC 6749, section 5.2) where they are no problems.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn send_oauth<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<Result<T, String>, ClientError> {
+        #[derive(serde::Deserialize)]
+        struct Refused {
+            error: String,
+        }
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        let status = response.status();
+        if matches!(status, StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED)
+            && response
+                .headers()
+                .get(header::CONTENT_TYPE)
+                .is_some_and(|v| v.as_bytes() == b"application/json")
+        {
+            let bytes = self.whole(response).await?;
+            let refused: Refused = serde_json::from_slice(&bytes).map_err(|e| self.unreadable(e.to_string()))?;
+            return Ok(Err(refused.error));
+        }
+        let response = self.judged(response).await?;
+        let bytes = self.whole(response).await?;
+        serde_json::from_slice(&bytes)
+            .map(Ok)
+            .map_err(|e| self.unreadable(e.to_string()))
+    }
+
     /// Sends and gives the good answer unread: for streams and heads.
     pub async fn open(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        self.judged(response).await
+    }
+
+    async fn judged(&self, response: Response) -> Result<Response, ClientError> {
         let status = response.status();
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
             return Ok(response);

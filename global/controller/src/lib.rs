@@ -5,6 +5,7 @@
 pub mod app;
 pub mod audit;
 pub mod command;
+pub mod device;
 pub mod entitlements;
 pub mod exchange;
 pub mod federation;

@@ -1,7 +1,7 @@
 //! The table of routes of the public listener, and the one place where rooms enter it.
 use crate::{
-    app::App, audit, entitlements, exchange, gate, health, keys, me, memberships, regions, second_factor, sessions,
-    sign_in, tenants, users, web,
+    app::App, audit, device, entitlements, exchange, gate, health, keys, me, memberships, regions, second_factor,
+    sessions, sign_in, tenants, users, web,
 };
 use axum::Router;
 use exarch_common_http::{
@@ -17,6 +17,7 @@ pub fn api(gate: impl Gate) -> Api<App> {
         .room(sessions::routes)
         .room(me::routes)
         .room(second_factor::routes)
+        .room(device::routes)
         .room(tenants::routes)
         .room(memberships::routes)
         .room(users::routes)

@@ -33,6 +33,7 @@ use exarch_common_http::{
 use exarch_common_pg::{Clusters, SystemTx, TenantContext, TenantTx};
 use exarch_common_runtime::Reconcile;
 use exarch_common_testkit::db::TestDb;
+use exarch_common_wire::audit::Source;
 use exarch_common_wire::{federation::Joined, names::ALPN_JOIN};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -268,7 +269,9 @@ impl World {
             expires_at: now + time::Duration::hours(8),
         };
         let mut tx = SystemTx::begin(&self.app.app_pool, "test").await.unwrap();
-        let started = sessions::start(&self.app, tx.conn(), &session, roles).await.unwrap();
+        let started = sessions::start(&self.app, tx.conn(), &session, &Source::default(), roles)
+            .await
+            .unwrap();
         tx.commit().await.unwrap();
         let Started::Tokens(pair) = started else {
             panic!("a session with tokens has tokens")

@@ -81,6 +81,21 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     return found;
   }
 
+  /** @param {string} typed */
+  function waiting(typed) {
+    const code = typed.replace(/[\s-]/g, '').toUpperCase();
+    const found = world.devices.find((device) => device.code.replace('-', '') === code && !device.answer);
+    if (!found) throw new Refused(404, 'code-not-found', 'No program waits with this code.');
+    return found;
+  }
+
+  /** @param {Request} request @param {string} answer */
+  async function answered(request, answer) {
+    sessionOf(request);
+    waiting((await body(request, ['user_code'])).user_code).answer = answer;
+    return new Response(null, { status: 204 });
+  }
+
   /** @type {Record<string, (request: Request, url: URL) => Promise<Response> | Response>} */
   const routes = {
     'POST /v1/auth/sign-in': async (request) => {
@@ -147,6 +162,16 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       session.membership = member(session.account, tenant);
       return json({});
     },
+
+    'POST /v1/me/device/look': async (request) => {
+      sessionOf(request);
+      const { address, user_agent, asked_at, expires_at } = waiting((await body(request, ['user_code'])).user_code);
+      return json({ client: 'exarch, the command line', address, user_agent, asked_at, expires_at });
+    },
+
+    'POST /v1/me/device/approve': async (request) => answered(request, 'approved'),
+
+    'POST /v1/me/device/deny': async (request) => answered(request, 'denied'),
 
     'GET /v1/me/regions': (request, url) => {
       const entitled = sessionOf(request).session.membership?.regions ?? [];

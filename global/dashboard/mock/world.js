@@ -5,7 +5,8 @@
  * @typedef {import('../src/api/types').Region} Region
  * @typedef {{ tenant: TenantName, roles: string[], regions: string[] }} Membership
  * @typedef {{ id: string, email: string, password: string, memberships: Membership[], system?: string[], totp?: string, recovery?: string[], mustEnrol?: boolean, mustChange?: boolean }} Account
- * @typedef {{ accounts: Account[], regions: Region[] }} World
+ * @typedef {{ code: string, address: string, user_agent: string, asked_at: string, expires_at: string, answer?: string }} Device
+ * @typedef {{ accounts: Account[], regions: Region[], devices: Device[] }} World
  */
 
 export const PASSWORD = 'correct horse battery';
@@ -31,6 +32,9 @@ export function world(now = Date.now()) {
   /** @param {number} seconds */
   const before = (seconds) => new Date(now - seconds * 1000).toISOString();
   return {
+    devices: ['BCDF-GHJK', 'LMNP-QRST'].map((code) => (
+      { code, address: '203.0.113.7', user_agent: 'exarch/0.1.0', asked_at: before(20), expires_at: before(-580) }
+    )),
     regions: [
       {
         ...named('eu-north', 'EU North'),

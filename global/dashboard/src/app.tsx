@@ -3,6 +3,7 @@ import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createRootRoute, createRoute, createRouter, Outlet, RouterProvider, type RouterHistory } from '@tanstack/react-router';
 import { onSignedOut } from './api/client';
 import { meQuery } from './api/queries';
+import { DevicePage } from './device/DevicePage';
 import { links, returnPath } from './links';
 import { RegionsPage } from './regions/RegionsPage';
 import { ErrorPage, NotFoundPage } from './shell/ErrorPage';
@@ -58,8 +59,19 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
   });
   const homeRoute = createRoute({ getParentRoute: () => shellRoute, path: links.home, component: RegionsPage });
 
+  const deviceRoute = createRoute({
+    getParentRoute: () => shellRoute,
+    path: links.device,
+    validateSearch: (search: Record<string, unknown>): { user_code?: string } => ({
+      user_code: typeof search.user_code === 'string' ? search.user_code : undefined,
+    }),
+    component: function Device() {
+      return <DevicePage code={deviceRoute.useSearch().user_code} />;
+    },
+  });
+
   const router = createRouter({
-    routeTree: rootRoute.addChildren([signInRoute, shellRoute.addChildren([homeRoute])]),
+    routeTree: rootRoute.addChildren([signInRoute, shellRoute.addChildren([homeRoute, deviceRoute])]),
     history,
   });
 

@@ -3,6 +3,7 @@
 export const links = {
   home: '/',
   signIn: '/sign-in',
+  device: '/device',
 } as const;
 
 /**

@@ -54,7 +54,7 @@ async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenan
     if !sessions::end(&app, &mut tx, old.id, "tenant-switched").await? {
         return Err(crate::gate::unauthenticated());
     }
-    let started = sessions::start(&app, tx.conn(), &new, &roles).await?;
+    let started = sessions::start(&app, tx.conn(), &new, &who.origin().source, &roles).await?;
     let user = users::find(&app, tx.conn(), who.user()).await?;
     let user = user.ok_or_else(crate::gate::unauthenticated)?;
     // in the old tenant's audit that somebody left, in the new one's that somebody came

@@ -7,6 +7,7 @@ use crate::app::App;
 use exarch_common_authz::Role;
 use exarch_common_http::Problem;
 use exarch_common_wire::{
+    audit::Source,
     names,
     user_token::{self, Claims},
 };
@@ -44,20 +45,26 @@ pub enum Started {
     Tokens(Pair),
 }
 
-/// Stores a new session and makes what proves it. `roles` are those of its first token.
+/// Stores a new session, begun from `source`, and makes what proves it. `roles` are those of its first token.
 ///
 /// # Errors
 /// The database, or a key that does not sign.
-pub async fn start(app: &App, conn: &mut PgConnection, session: &Session, roles: &[Role]) -> Result<Started, Problem> {
+pub async fn start(
+    app: &App,
+    conn: &mut PgConnection,
+    session: &Session,
+    source: &Source,
+    roles: &[Role],
+) -> Result<Started, Problem> {
     let now = app.ambient.now();
     match session.kind {
         SessionKind::Cookie => {
             let (secret, hash) = cookie::make(&app.ambient);
-            store::insert(conn, session, Some(&hash), now).await?;
+            store::insert(conn, session, source, Some(&hash), now).await?;
             Ok(Started::Cookie(secret, (session.expires_at - now).whole_seconds()))
         }
         SessionKind::Token => {
-            store::insert(conn, session, None, now).await?;
+            store::insert(conn, session, source, None, now).await?;
             let (id, salt) = (app.ambient.uuid(), app.ambient.bytes::<32>());
             let access = next_access(app, session);
             store::insert_family(conn, id, session.id, &salt, refresh_end(app, session), &access).await?;

@@ -6,8 +6,10 @@
 mod authenticate;
 mod cookie;
 mod family;
+mod list;
 mod mint;
 mod refresh;
+mod revoke;
 mod sign_out;
 mod store;
 mod sweep;
@@ -86,9 +88,27 @@ pub async fn end_in_tenant(app: &App, tx: &mut TenantTx, user: UserId, reason: &
     store::end_in_tenant(tx.conn(), user, tenant, reason, app.ambient.now()).await
 }
 
+/// Ends all sessions of a person; the caller touches the common sections of passports. How many there were.
+///
+/// # Errors
+/// The database.
+pub async fn end_all(app: &App, tx: &mut SystemTx, user: UserId, reason: &str) -> Result<u64, DbError> {
+    store::end_of_user(tx.conn(), user, None, None, None, reason, app.ambient.now()).await
+}
+
+/// A person's roles over the federation now.
+///
+/// # Errors
+/// The database.
+pub async fn staff_roles(tx: &mut SystemTx, user: UserId, now: OffsetDateTime) -> Result<Vec<Role>, DbError> {
+    store::staff_roles(tx.conn(), user, now).await
+}
+
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
     let api = refresh::routes(api);
     let api = sign_out::routes(api);
+    let api = list::routes(api);
+    let api = revoke::routes(api);
     token::routes(api)
 }

@@ -3,6 +3,7 @@ use crate::second_factor;
 use exarch_common_authz::Role;
 use exarch_common_base::{SessionId, TenantId, UserId};
 use exarch_common_pg::DbError;
+use exarch_common_wire::audit::Source;
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -80,12 +81,14 @@ pub async fn find(conn: &mut PgConnection, key: Key<'_>, now: OffsetDateTime) ->
 pub async fn insert(
     conn: &mut PgConnection,
     session: &Session,
+    source: &Source,
     cookie: Option<&[u8; 32]>,
     now: OffsetDateTime,
 ) -> Result<(), DbError> {
     sqlx::query!(
-        "INSERT INTO gc.session (id, user_id, tenant, kind, cookie_hash, amr, auth_time, created_at, expires_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "INSERT INTO gc.session (id, user_id, tenant, kind, cookie_hash, amr, auth_time, created_at, expires_at, address,
+                                 user_agent)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         session.id.uuid(),
         session.user.uuid(),
         session.tenant.map(|t| t.uuid()),
@@ -94,7 +97,9 @@ pub async fn insert(
         &session.amr,
         session.auth_time,
         now,
-        session.expires_at
+        session.expires_at,
+        source.address,
+        source.user_agent
     )
     .execute(conn)
     .await?;
@@ -112,6 +117,81 @@ pub async fn end(conn: &mut PgConnection, id: SessionId, reason: &str, now: Offs
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// A session as a list has it.
+pub struct Listed {
+    pub id: Uuid,
+    pub kind: String,
+    pub tenant: Option<Uuid>,
+    pub amr: Vec<String>,
+    pub created_at: OffsetDateTime,
+    pub expires_at: OffsetDateTime,
+    pub address: Option<String>,
+    pub user_agent: Option<String>,
+}
+
+/// A person's sessions that are not over, in one tenant if it is named, newest first, from the one after `after`.
+pub async fn list(
+    conn: &mut PgConnection,
+    user: UserId,
+    tenant: Option<TenantId>,
+    now: OffsetDateTime,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Listed>, DbError> {
+    Ok(sqlx::query_as!(
+        Listed,
+        "SELECT id, kind, tenant, amr, created_at, expires_at, address, user_agent FROM gc.session
+          WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $3
+            AND ($2::uuid IS NULL OR tenant = $2) AND ($4::uuid IS NULL OR id < $4)
+          ORDER BY id DESC LIMIT $5",
+        user.uuid(),
+        tenant.map(|tenant| tenant.uuid()),
+        now,
+        after,
+        limit
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
+/// Ends a person's sessions: those in one tenant, one alone, all but one, or all. How many there were.
+pub async fn end_of_user(
+    conn: &mut PgConnection,
+    user: UserId,
+    tenant: Option<TenantId>,
+    only: Option<SessionId>,
+    but: Option<SessionId>,
+    reason: &str,
+    now: OffsetDateTime,
+) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "UPDATE gc.session SET ended_at = $5, ended_reason = $6
+          WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $5
+            AND ($2::uuid IS NULL OR tenant = $2) AND ($3::uuid IS NULL OR id = $3) AND ($4::uuid IS NULL OR id <> $4)",
+        user.uuid(),
+        tenant.map(|tenant| tenant.uuid()),
+        only.map(|id| id.uuid()),
+        but.map(|id| id.uuid()),
+        now,
+        reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+pub async fn staff_roles(conn: &mut PgConnection, user: UserId, now: OffsetDateTime) -> Result<Vec<Role>, DbError> {
+    let names = sqlx::query_scalar!(
+        "SELECT role FROM gc.staff_binding
+          WHERE user_id = $1 AND ended_at IS NULL AND (until_at IS NULL OR until_at > $2) ORDER BY role",
+        user.uuid(),
+        now
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
 }
 
 /// Ends a person's sessions in one tenant.

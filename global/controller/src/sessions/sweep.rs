@@ -1,6 +1,6 @@
 //! Removes what is over: sessions, tickets, old failures.
 use super::store;
-use crate::{app::App, second_factor, sign_in};
+use crate::{app::App, device, second_factor, sign_in};
 use exarch_common_pg::SystemTx;
 use exarch_common_runtime::Reconcile;
 use std::time::Duration;
@@ -18,7 +18,9 @@ impl Reconcile for Swept {
         let mut tx = SystemTx::begin(&app.sweep_pool, Self::NAME).await?;
         // a day longer than its time, for clocks that differ and for who looks into what happened
         let sessions = store::sweep(tx.conn(), now - time::Duration::DAY).await?;
-        let others = sign_in::sweep(&mut tx, now).await? + second_factor::sweep(&mut tx, now).await?;
+        let others = sign_in::sweep(&mut tx, now).await?
+            + second_factor::sweep(&mut tx, now).await?
+            + device::sweep(&mut tx, now).await?;
         tx.commit().await?;
         app.signing_in.forget_idle();
         app.rates.forget_idle();

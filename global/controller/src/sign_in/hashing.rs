@@ -8,6 +8,9 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
+/// How many times more often an address may ask than an account may be tried.
+const ASKS_PER_TRY: NonZeroU32 = NonZeroU32::new(6).expect("not zero");
+
 /// What sign-ins share. A hash takes a core for a good part of a tenth of a second: more of them at a time than there are threads
 /// would starve everything else, so the others wait, and when too many wait the answer is 429.
 pub struct SigningIn {
@@ -16,6 +19,7 @@ pub struct SigningIn {
     admitted: Arc<Semaphore>,
     tries: DefaultKeyedRateLimiter<[u8; 32]>,
     codes: DefaultKeyedRateLimiter<UserId>,
+    asks: DefaultKeyedRateLimiter<String>,
 }
 
 impl SigningIn {
@@ -29,6 +33,7 @@ impl SigningIn {
             admitted: Arc::new(Semaphore::new(threads + settings.hashing_queue as usize)),
             tries: RateLimiter::keyed(Quota::per_minute(per_minute)),
             codes: RateLimiter::keyed(Quota::per_minute(per_minute)),
+            asks: RateLimiter::keyed(Quota::per_minute(per_minute.saturating_mul(ASKS_PER_TRY))),
         }
     }
 
@@ -48,10 +53,19 @@ impl SigningIn {
         self.codes.check_key(&user).map_err(|_| limited())
     }
 
+    /// Counts a program that asks to be let in, by the address it asks from: many people may share one.
+    ///
+    /// # Errors
+    /// 429.
+    pub fn may_ask(&self, address: &str) -> Result<(), Problem> {
+        self.asks.check_key(&address.to_owned()).map_err(|_| limited())
+    }
+
     /// Drops what is remembered of accounts that nobody tries any more.
     pub fn forget_idle(&self) {
         self.tries.retain_recent();
         self.codes.retain_recent();
+        self.asks.retain_recent();
     }
 
     /// Hashes a new password.

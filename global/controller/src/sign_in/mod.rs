@@ -13,7 +13,7 @@ pub mod password;
 mod proceed;
 mod store;
 
-pub use answer::{Answer, SignedIn, TenantName, TenantRef, signed_in};
+pub use answer::{Answer, SignedIn, TenantName, TenantRef, UserRef, signed_in};
 pub use confirm::{confirm, confirm_code};
 pub use hashing::SigningIn;
 

@@ -170,7 +170,7 @@ async fn finish(
     };
     let roles: Vec<_> = seat.iter().flat_map(|seat| seat.roles.iter().copied()).collect();
     let roles: Vec<_> = roles.into_iter().chain(account.staff.iter().copied()).collect();
-    let started = sessions::start(app, tx.conn(), &session, &roles).await?;
+    let started = sessions::start(app, tx.conn(), &session, &origin.source, &roles).await?;
     if let Some(tenant) = tenant {
         store::set_last_tenant(tx.conn(), account.id, tenant).await?;
     }

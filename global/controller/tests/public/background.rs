@@ -107,6 +107,7 @@ async fn the_schema_breaks_no_rule_of_row_level_security() {
     let world = World::empty().await;
     let mut conn = world.db().superuser().await;
     let no_tenant = [
+        "device_grant",
         "installation",
         "join_token",
         "passport",

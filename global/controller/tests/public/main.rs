@@ -4,6 +4,8 @@ mod audit;
 #[cfg(test)]
 mod background;
 #[cfg(test)]
+mod device;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod outage;
@@ -11,6 +13,8 @@ mod outage;
 mod refresh;
 #[cfg(test)]
 mod second_factor;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]

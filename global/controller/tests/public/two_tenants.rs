@@ -36,6 +36,21 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         "GET /v1/users" | "GET /v1/audit" => Own,
         "POST /v1/users" => Nobodys,
         "GET /v1/users/{id}" => Hidden(format!("/v1/users/{user}"), Value::Null),
+        "GET /v1/users/{id}/sessions" | "DELETE /v1/users/{id}/sessions" => {
+            Hidden(format!("/v1/users/{user}/sessions"), Value::Null)
+        }
+        "DELETE /v1/users/{id}/sessions/{session}" => Hidden(
+            format!("/v1/users/{user}/sessions/ses_00000000000000000000000000000000"),
+            Value::Null,
+        ),
+        "GET /v1/federation-users/{id}/sessions" | "DELETE /v1/federation-users/{id}/sessions" => {
+            Staff(format!("/v1/federation-users/{user}/sessions"), Value::Null)
+        }
+        "DELETE /v1/federation-users/{id}/sessions/{session}" => Staff(
+            format!("/v1/federation-users/{user}/sessions/ses_00000000000000000000000000000000"),
+            Value::Null,
+        ),
+        "GET /v1/me/sessions" => Own,
         "GET /v1/tenants/{id}/memberships" => Hidden(format!("{of_tenant}/memberships"), Value::Null),
         "POST /v1/tenants/{id}/memberships" => Hidden(
             format!("{of_tenant}/memberships"),
@@ -82,6 +97,13 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         | "POST /v1/me/totp/{id}/verify"
         | "POST /v1/me/totp/remove"
         | "POST /v1/me/recovery-codes"
+        | "DELETE /v1/me/sessions"
+        | "DELETE /v1/me/sessions/{id}"
+        | "POST /v1/me/device/look"
+        | "POST /v1/me/device/approve"
+        | "POST /v1/me/device/deny"
+        | "POST /oauth2/device_authorization"
+        | "POST /oauth2/token"
         | "GET /.well-known/jwks.json"
         | "GET /openapi.json" => Nobodys,
         _ => return None,

@@ -290,6 +290,19 @@ impl Client {
         self.post("/v1/auth/sign-in", body).await
     }
 
+    /// A form, as OAuth has it.
+    pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let request = Request::post(path)
+            .header("user-agent", &self.agent)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(Body::from(body))
+            .unwrap();
+        self.answer(request).await
+    }
+
     pub async fn send(&self, method: &str, path: &str, body: Option<String>) -> Answer {
         let mut request = Request::builder()
             .method(method)
@@ -304,7 +317,11 @@ impl Client {
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
-        let request = request.body(body.map_or(Body::empty(), Body::from)).unwrap();
+        self.answer(request.body(body.map_or(Body::empty(), Body::from)).unwrap())
+            .await
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 22).await.unwrap();

@@ -12,4 +12,5 @@ export type NextStep = Extract<SignInAnswer, { status: 'next' }>;
 export type Me = Answer<'/v1/me', 'get'>;
 export type TenantName = Me['tenants'][number];
 export type MyRegion = Answer<'/v1/me/regions', 'get'>['items'][number];
+export type Asker = Answer<'/v1/me/device/look', 'post'>;
 export type Region = Answer<'/v1/regions', 'get'>['items'][number];
