@@ -359,7 +359,10 @@ async fn enrol_agent(
     cluster: &str,
     name: &str,
 ) -> anyhow::Result<String> {
-    let body = json!({"cluster_id": cluster, "name": name, "auto": true});
+    let hosts: Value = region.get("/v1/hosts?limit=100").await?;
+    let mut hosts = hosts["items"].as_array().into_iter().flatten();
+    let host = hosts.find(|host| host["name"] == format!("host-{name}"));
+    let body = json!({"cluster_id": cluster, "host_id": host.map(|host| &host["id"]), "name": name, "auto": true});
     let answer: Value = region
         .post("/v1/bootstrap-tokens", &body)
         .await
