@@ -26,6 +26,8 @@ pub mod paths {
     pub const SECTIONS: &str = "/federation/v1/passport/sections";
     /// Gateway to global: [`super::Acknowledge`], answered 204.
     pub const ACKNOWLEDGE: &str = "/federation/v1/passport/acknowledge";
+    /// Gateway to global: [`super::NewSecret`], answered 204 once it is kept; the same again is answered the same.
+    pub const SERVICE_SECRET: &str = "/federation/v1/service-secret";
     /// Global to gateway: [`crate::health::Probe`] for [`crate::health::ProbeAnswer`].
     pub const PROBE: &str = "/federation/v1/probe";
 }
@@ -48,6 +50,40 @@ pub struct HandedSecret {
     pub kid: String,
     /// 32 bytes in base64url.
     pub secret: String,
+}
+
+/// Whose requests a service secret signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Direction {
+    /// The gateway's.
+    Up,
+    /// The global's.
+    Down,
+}
+
+impl Direction {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Up, Self::Down];
+
+    /// The word on the wire and in databases.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
+/// `POST /federation/v1/service-secret`: the secret that follows the newest of its direction. The gateway makes it and knows
+/// it already: from the answer on either side may sign with it, and both accept the one before for
+/// [`crate::service::KEPT`] seconds more.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct NewSecret {
+    /// Whose requests it signs.
+    pub direction: Direction,
+    /// The secret.
+    pub secret: HandedSecret,
 }
 
 /// An Ed25519 key of the cluster authority.

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 const TYP: &str = "exarch-service+jwt";
 /// A token lives at most this long, in seconds, whatever its sender says.
 pub const MAX_LIFE: i64 = 60;
+/// A secret is accepted this long after its follower was first used, in seconds.
+pub const KEPT: i64 = 24 * 3600;
 /// Clocks may differ by this much, in seconds.
 pub const SKEW: i64 = 30;
 

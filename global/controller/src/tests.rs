@@ -2,7 +2,7 @@
 //! and gateways that talk to it.
 mod gateway;
 
-pub(crate) use gateway::{Answered, Gateway, Manner, key as gateway_key};
+pub(crate) use gateway::{Answered, Gateway, Manner, Up, key as gateway_key};
 
 use crate::{
     app::{App, Pools},

@@ -133,7 +133,12 @@ impl App {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub async fn open(ambient: Ambient, settings: Settings, sealer: &Sealer, pools: Pools) -> Result<Self, OpenError> {
+    pub async fn open(
+        ambient: Ambient,
+        settings: Settings,
+        sealer: &Arc<Sealer>,
+        pools: Pools,
+    ) -> Result<Self, OpenError> {
         let mut tx = SystemTx::begin(&pools.app, "open").await?;
         let region = federation::region(&mut tx).await?.ok_or(OpenError::NotJoined)?;
         tx.rollback().await?;

@@ -165,6 +165,9 @@ pub struct Federation {
     /// Longest wait between two attempts to reach the global.
     #[serde(with = "duration")]
     pub retry: Duration,
+    /// How long a service secret is in force before another follows it.
+    #[serde(with = "duration")]
+    pub secret_rotation: Duration,
 }
 
 impl Default for Federation {
@@ -172,6 +175,7 @@ impl Default for Federation {
         Self {
             poll: Duration::from_secs(30),
             retry: Duration::from_secs(15),
+            secret_rotation: 30 * DAY,
         }
     }
 }
@@ -334,6 +338,8 @@ impl Validate for Federation {
     fn validate(&self, check: &mut Check) {
         check.duration("poll", self.poll, Duration::from_secs(1)..=5 * MINUTE);
         check.duration("retry", self.retry, Duration::from_secs(1)..=MINUTE);
+        // Not below: the one before is accepted for a day, and each was to be the only one in force for a while.
+        check.duration("secret_rotation", self.secret_rotation, 2 * DAY..=365 * DAY);
     }
 }
 

@@ -79,7 +79,7 @@ pub fn sealer(settings: &Settings) -> anyhow::Result<Sealer> {
 pub struct Prepared {
     ambient: Ambient,
     settings: Settings,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     pools: Pools,
     public: Later,
     agents: TlsListener,
@@ -93,7 +93,7 @@ pub struct Prepared {
 pub async fn prepare(ambient: Ambient, settings: Settings, life: &Lifecycle) -> anyhow::Result<Prepared> {
     let opened: Arc<OnceLock<App>> = Arc::default();
     let pools = pools(&settings)?;
-    let sealer = sealer(&settings)?;
+    let sealer = Arc::new(sealer(&settings)?);
     let agents = TlsListener::bind(settings.agents.listen)
         .await
         .context("settings.agents.listen")?;
@@ -278,7 +278,7 @@ async fn fit<R: exarch_common_pg::Role>(pool: &RolePool<R>) -> Result<(), Schema
 async fn open(
     ambient: &Ambient,
     settings: &Settings,
-    sealer: &Sealer,
+    sealer: &Arc<Sealer>,
     pools: Pools,
     life: &Lifecycle,
 ) -> anyhow::Result<App> {

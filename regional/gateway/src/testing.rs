@@ -511,7 +511,7 @@ async fn open(reach: &impl Fn(Login) -> PoolSettings, ambient: &Ambient, region:
         renew: RenewPool::lazy(reach(Login::Renew)),
         listen: reach(Login::App),
     };
-    let secrets = Secrets::load(&pools.app, &sealer()).await.unwrap();
+    let secrets = Secrets::load(&pools.app, &Arc::new(sealer())).await.unwrap();
     let directory = Directory::without_disk(ambient.clone(), region.id, pools.app.clone());
     App::new(ambient.clone(), settings(), pools, region, secrets, directory)
 }

@@ -216,7 +216,7 @@ impl Federation {
             .find(|region| region.slug == slug)
             .expect("the region");
         let pool = PoolSettings::from_url(Schema::Regional, &region.database.app_url.into()).expect("a URL");
-        Secrets::load(&AppPool::lazy(pool), &self.sealer(slug))
+        Secrets::load(&AppPool::lazy(pool), &std::sync::Arc::new(self.sealer(slug)))
             .await
             .expect("the keys open")
     }
@@ -253,7 +253,7 @@ impl Federation {
             body,
             exporter: &wire.exporter(),
         };
-        service::request(&Ambient::system(), secrets.up(), &about).0
+        service::request(&Ambient::system(), secrets.service().up(), &about).0
     }
 }
 

@@ -1,5 +1,5 @@
 //! What runs beside the listener as long as the process lives.
-use super::SweepSpent;
+use super::{RetireSecrets, SweepSpent};
 use crate::{
     app::App,
     health::{self, KeepProbes},
@@ -13,6 +13,7 @@ pub fn background(app: &App, life: &Lifecycle) {
     track(app, life, app.federation.pushes.clone(), Pushes::new(app.clone()));
     track(app, life, Nudge::new(), EndByTime(app.clone()));
     track(app, life, Nudge::new(), SweepSpent(app.clone()));
+    track(app, life, Nudge::new(), RetireSecrets(app.clone()));
     track(app, life, Nudge::new(), KeepProbes(app.clone()));
     let (app, stop) = (app.clone(), life.stop());
     life.spawn("probes", async move {

@@ -76,6 +76,11 @@ impl Gate for PeerGate {
         let known = store::known_peer(tx.conn(), region, &certificate.thumbprint).await?;
         tx.rollback().await?;
         let known = known.ok_or_else(|| count("certificate"))?;
+        let unused = known
+            .secrets
+            .iter()
+            .find(|secret| !secret.used)
+            .map(|secret| secret.kid.clone());
         let keys = secrets::open(app, region, secrets::UP, known)?;
 
         let none = Bytes::new();
@@ -128,6 +133,12 @@ impl Gate for PeerGate {
             .first(peer.connection, &caller.jti, app.ambient.boot())
         {
             return Err(replayed());
+        }
+        if unused.as_ref() == Some(&caller.key.kid) {
+            // Once a secret: from now on the one before it may go.
+            let mut tx = SystemTx::begin(&app.app_pool, "service-secret-used").await?;
+            store::first_use(tx.conn(), region, secrets::UP, &caller.key.kid, app.ambient.now()).await?;
+            tx.commit().await?;
         }
         parts.extensions.insert(caller);
         Ok(())

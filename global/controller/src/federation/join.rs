@@ -131,6 +131,7 @@ async fn run(app: &App, input: &Join, context: &RequestContext, source: Source) 
         let kept = store::SealedSecret {
             kid: key.kid.clone(),
             sealed,
+            used: false,
         };
         store::insert_secret(tx.conn(), found.region, direction, &kept, now).await?;
         handed.push(hand_over(&key));

@@ -1,5 +1,5 @@
 //! What the listener answers, by protocol.
-use super::{PeerGate, agent_ca, answers, join, renew};
+use super::{PeerGate, agent_ca, answers, join, renew, service_secret};
 use crate::{app::App, passports};
 use axum::{Router, http::request::Parts, middleware::from_fn_with_state};
 use exarch_common_http::{
@@ -21,6 +21,7 @@ pub fn peer_router(app: &App) -> Router {
     let api = Api::new(doc(), PeerGate(app.clone()))
         .route(RouteKind::Peer, routes!(renew::renew))
         .route(RouteKind::Peer, routes!(agent_ca::report))
+        .route(RouteKind::Peer, routes!(service_secret::take))
         .room(passports::peer_routes);
     let (router, _, _) = api.split();
     let options = LayerOptions::new(app.ambient.clone(), "federation");

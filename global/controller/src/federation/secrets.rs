@@ -14,9 +14,14 @@ pub const DOWN: &str = "down";
 /// A new secret, and what is kept of it.
 pub fn make(ambient: &Ambient, sealer: &Sealer, region: RegionId, direction: &str) -> (ServiceKey, Vec<u8>) {
     let key = ServiceKey::generate(ambient);
-    let row = row(region, direction, &key.kid);
-    let sealed = sealer.seal(ambient, place(&row), key.secret.expose_secret());
+    let sealed = seal(ambient, sealer, region, direction, &key);
     (key, sealed)
+}
+
+/// What is kept of one that the region made.
+pub(super) fn seal(ambient: &Ambient, sealer: &Sealer, region: RegionId, direction: &str, key: &ServiceKey) -> Vec<u8> {
+    let row = row(region, direction, &key.kid);
+    sealer.seal(ambient, place(&row), key.secret.expose_secret())
 }
 
 /// Opens one that is kept.

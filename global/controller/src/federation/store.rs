@@ -14,6 +14,8 @@ pub struct SealedSecret {
     pub kid: String,
     /// Sealed for its row.
     pub sealed: Vec<u8>,
+    /// Whether anything was signed with it yet.
+    pub used: bool,
 }
 
 /// A region whose certificate is in force, and its secrets.
@@ -59,8 +61,8 @@ pub(super) async fn secrets(
 ) -> Result<Vec<SealedSecret>, DbError> {
     Ok(sqlx::query_as!(
         SealedSecret,
-        "SELECT kid, sealed FROM gc.service_secret
-          WHERE region_id = $1 AND direction = $2 AND retired_at IS NULL ORDER BY created_at DESC",
+        r#"SELECT kid, sealed, first_used_at IS NOT NULL AS "used!" FROM gc.service_secret
+          WHERE region_id = $1 AND direction = $2 AND retired_at IS NULL ORDER BY created_at DESC, kid DESC"#,
         region.uuid(),
         direction,
     )
@@ -86,6 +88,73 @@ pub(super) async fn insert_secret(
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Writes down that a secret was used for the first time.
+pub(super) async fn first_use(
+    conn: &mut PgConnection,
+    region: RegionId,
+    direction: &str,
+    kid: &str,
+    now: OffsetDateTime,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.service_secret SET first_used_at = $4
+          WHERE region_id = $1 AND direction = $2 AND kid = $3 AND first_used_at IS NULL",
+        region.uuid(),
+        direction,
+        kid,
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Until the end of the transaction nobody else changes the region's secrets.
+pub(super) async fn lock_region(conn: &mut PgConnection, region: RegionId) -> Result<(), DbError> {
+    sqlx::query_scalar!(
+        "SELECT id FROM gc.region WHERE id = $1 FOR NO KEY UPDATE",
+        region.uuid()
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}
+
+/// A secret that was retired.
+pub(super) struct RetiredSecret {
+    pub region: RegionId,
+    pub direction: String,
+    pub kid: String,
+}
+
+/// Retires the secrets that were followed before `followed`: those of the gateway when it has used the one that follows,
+/// ours when the gateway has handed that over. The newest of a region and direction never is.
+pub(super) async fn retire_secrets(
+    conn: &mut PgConnection,
+    followed: OffsetDateTime,
+    now: OffsetDateTime,
+) -> Result<Vec<RetiredSecret>, DbError> {
+    let rows = sqlx::query!(
+        "UPDATE gc.service_secret AS old SET retired_at = $2
+          WHERE old.retired_at IS NULL
+            AND EXISTS (SELECT FROM gc.service_secret AS new
+                         WHERE new.region_id = old.region_id AND new.direction = old.direction AND new.retired_at IS NULL
+                           AND (new.created_at, new.kid) > (old.created_at, old.kid)
+                           AND CASE new.direction WHEN 'down' THEN new.created_at ELSE new.first_used_at END <= $1)
+        RETURNING old.region_id, old.direction, old.kid",
+        followed,
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    let retired = rows.into_iter().map(|row| RetiredSecret {
+        region: row.region_id.into(),
+        direction: row.direction,
+        kid: row.kid,
+    });
+    Ok(retired.collect())
 }
 
 /// A certificate that was given out.

@@ -153,6 +153,16 @@ impl Gateway {
         }
     }
 
+    /// The same gateway with other secrets.
+    pub(crate) fn with_secrets(&self, change: impl FnOnce(&mut Joined)) -> Self {
+        let mut joined = Joined::clone(&self.joined);
+        change(&mut joined);
+        Self {
+            joined: joined.into(),
+            ..self.clone()
+        }
+    }
+
     /// The same gateway by another way, such as a proxy.
     pub(crate) fn by(&self, addr: SocketAddr) -> Self {
         Self { addr, ..self.clone() }

@@ -10,6 +10,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_base::Ambient;
 use exarch_common_crypto::{
+    jws,
     sign::{Algorithm, SigningKey},
     tls::{self, Clients, Identity},
 };
@@ -20,7 +21,7 @@ use exarch_common_http::{
     tunnel::H2Client,
 };
 use exarch_common_wire::{
-    federation::{Acknowledge, Join, RenewCertificate, RenewedCertificate, paths},
+    federation::{Acknowledge, Direction, Join, NewSecret, RenewCertificate, RenewedCertificate, paths},
     names,
     passport::Push,
     service::{self, About, ServiceKey},
@@ -45,6 +46,13 @@ pub(crate) struct Told {
     pub(crate) polls: Vec<Option<String>>,
     pub(crate) renewed: u32,
     pub(crate) certificates: Vec<[u8; 32]>,
+    /// Key id of each request that was genuine.
+    pub(crate) signed_with: Vec<String>,
+    /// Secrets that are known no more.
+    pub(crate) forgotten: Vec<String>,
+    /// Secrets that were handed over; whether the next such request is answered.
+    pub(crate) handed: u32,
+    pub(crate) swallows: bool,
 }
 
 type Alter = Box<dyn FnMut(&mut Push) + Send>;
@@ -83,6 +91,21 @@ impl Listening {
     pub(crate) async fn start(global: Arc<FakeGlobal>) -> Self {
         exarch_common_crypto::init().unwrap();
         let listener = TlsListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        Self::on(listener, global)
+    }
+
+    /// The same, where one was before.
+    pub(crate) async fn restart(global: Arc<FakeGlobal>, addr: &str) -> Self {
+        let port = addr.rsplit_once(':').unwrap().1.parse().unwrap();
+        loop {
+            match TlsListener::bind(([127, 0, 0, 1], port).into()).await {
+                Ok(listener) => return Self::on(listener, global),
+                Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+            }
+        }
+    }
+
+    fn on(listener: TlsListener, global: Arc<FakeGlobal>) -> Self {
         let addr = format!("localhost:{}", listener.local_addr().unwrap().port());
         let state = Shared {
             global: global.clone(),
@@ -99,6 +122,7 @@ impl Listening {
             }
         });
         let (required, optional) = (config(&global, Clients::Required), config(&global, Clients::Optional));
+        let lenient = config(&global, Clients::RequiredOrExpired);
         let protocol = |alpn, tls: &watch::Receiver<_>, certificate, service| Protocol {
             alpn,
             tls: tls.clone(),
@@ -109,7 +133,7 @@ impl Listening {
         let join = Router::new().fallback(join).with_state(state.clone());
         let need = ClientCertificate::Required;
         let protocols = vec![
-            protocol(names::ALPN_UP, &required, need, AlpnService::Router(up)),
+            protocol(names::ALPN_UP, &lenient, need, AlpnService::Router(up)),
             protocol(names::ALPN_DOWN, &required, need, AlpnService::Raw(raw)),
             protocol(
                 names::ALPN_JOIN,
@@ -186,7 +210,7 @@ impl Listening {
             body: body.to_vec(),
             from: names::GLOBAL.to_owned(),
             to: names::region(self.global.region),
-            key: self.global.down.clone(),
+            key: self.global.secrets(Direction::Down).swap_remove(0),
             exporter: *client.peer().exporter().unwrap(),
             ambient: self.global.ambient.clone(),
         }
@@ -213,7 +237,7 @@ impl Listening {
             body: &answer.2,
             ..signed.about()
         };
-        let key = &self.global.down;
+        let key = &signed.key;
         let find = |kid: &str| (kid == key.kid).then_some(key);
         service::verify_answer(token.to_str().unwrap(), find, &back, jti, answer.0.as_u16()).is_ok()
     }
@@ -299,6 +323,9 @@ async fn up(State(state): State<Shared>, request: Request) -> Response {
     let peer: &Peer = parts.extensions.get().unwrap();
     let certificate = peer.certificate().unwrap();
     assert_eq!(certificate.identity(), Some(names::region_uri(global.region).as_str()));
+    if certificate.not_after <= global.ambient.now() && parts.uri.path() != paths::CERTIFICATE {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
     let thumbprint = certificate.thumbprint;
     let region = names::region(global.region);
     let path = parts.uri.path_and_query().unwrap().as_str().to_owned();
@@ -312,9 +339,16 @@ async fn up(State(state): State<Shared>, request: Request) -> Response {
     };
     let token = parts.headers[header::AUTHORIZATION].to_str().unwrap();
     let token = token.strip_prefix("Bearer ").unwrap();
-    let find = |kid: &str| (kid == global.up.kid).then_some(&global.up);
+    let known = global.secrets(Direction::Up);
+    let forgotten = state.told.borrow().forgotten.clone();
+    let find = |kid: &str| known.iter().find(|key| key.kid == kid && !forgotten.contains(&key.kid));
     let now = global.ambient.now().unix_timestamp();
+    let kid = jws::peek_kid(token).unwrap();
+    let Some(used) = find(&kid) else {
+        return StatusCode::UNAUTHORIZED.into_response();
+    };
     let claims = service::verify_request(token, find, &about, now).expect("a genuine request");
+    state.told.send_modify(|told| told.signed_with.push(kid.clone()));
     let (status, answer) = serve(&state, &parts.uri, &parts.method, &body, thumbprint);
     let lie = state.lies.lock().unwrap().clone();
     let back = About {
@@ -323,7 +357,7 @@ async fn up(State(state): State<Shared>, request: Request) -> Response {
         body: &answer,
         ..about
     };
-    let key = lie.as_ref().unwrap_or(&global.up);
+    let key = lie.as_ref().unwrap_or(used);
     let signed = service::answer(&global.ambient, key, &back, &claims.jti, status.as_u16());
     Response::builder()
         .status(status)
@@ -366,6 +400,24 @@ fn serve(
                 certificate: joined.certificate,
             };
             (StatusCode::OK, serde_json::to_vec(&renewed).unwrap())
+        }
+        ("POST", paths::SERVICE_SECRET) => {
+            let asked: NewSecret = serde_json::from_slice(body).unwrap();
+            let key = ServiceKey {
+                kid: asked.secret.kid,
+                secret: B64.decode(asked.secret.secret).unwrap().into(),
+            };
+            let mut next = global.next.lock().unwrap();
+            if !next.iter().any(|(_, known)| known.kid == key.kid) {
+                next.push((asked.direction, key));
+            }
+            drop(next);
+            let swallows = state.told.borrow().swallows;
+            state.told.send_modify(|t| t.handed += 1);
+            match swallows {
+                true => (StatusCode::SERVICE_UNAVAILABLE, Vec::new()),
+                false => (StatusCode::NO_CONTENT, Vec::new()),
+            }
         }
         ("GET", paths::PASSPORT) => {
             let have = query.get("have").cloned();

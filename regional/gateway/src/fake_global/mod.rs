@@ -26,7 +26,7 @@ use exarch_common_crypto::{
 use exarch_common_pg::{Login, SystemTx};
 use exarch_common_testkit::db::TestDb;
 use exarch_common_wire::{
-    federation::{AuthorityKey, HandedSecret, Joined},
+    federation::{AuthorityKey, Direction, HandedSecret, Joined},
     names,
     passport::{
         AUTHORITY, Authority, Entitlement, Entry, KEYS, Keys, Manifest, Membership, Push, REVOCATIONS, Revocations,
@@ -38,7 +38,12 @@ use exarch_common_wire::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use std::{collections::BTreeMap, path::Path, sync::Mutex, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 use tower::ServiceExt;
 
 pub(crate) const ISSUER: &str = "http://localhost:8440";
@@ -51,6 +56,8 @@ pub(crate) struct FakeGlobal {
     pub(crate) ca: Ca,
     pub(crate) up: ServiceKey,
     pub(crate) down: ServiceKey,
+    /// What followed them, oldest first.
+    pub(crate) next: Mutex<Vec<(Direction, ServiceKey)>>,
     /// The clock by which regions' certificates are made, when it is not the present one.
     pub(crate) issues_at: Mutex<Option<Ambient>>,
     authority: Mutex<(String, SigningKey)>,
@@ -88,6 +95,7 @@ impl FakeGlobal {
             .unwrap(),
             up: ServiceKey::generate(ambient),
             down: ServiceKey::generate(ambient),
+            next: Mutex::default(),
             issues_at: Mutex::default(),
             authority: Mutex::new(("a1".to_owned(), SigningKey::generate(Algorithm::Ed25519).unwrap())),
             content: Mutex::default(),
@@ -104,6 +112,17 @@ impl FakeGlobal {
         global.announce(None);
         global.put(REVOCATIONS, &Revocations::default());
         global
+    }
+
+    /// The secrets of a direction, newest first.
+    pub(crate) fn secrets(&self, direction: Direction) -> Vec<ServiceKey> {
+        let first = match direction {
+            Direction::Up => &self.up,
+            Direction::Down => &self.down,
+        };
+        let next = self.next.lock().unwrap();
+        let next = next.iter().rev().filter(|(of, _)| *of == direction);
+        next.map(|(_, key)| key.clone()).chain([first.clone()]).collect()
     }
 
     /// Puts a section in its place, in a new version of the passport.
@@ -385,14 +404,14 @@ pub(crate) fn settings(dir: &Path) -> Settings {
         "database": { "app_url_file": "/nowhere", "sweep_url_file": "/nowhere", "renew_url_file": "/nowhere" },
         "keys": { "master_file": "/nowhere" },
         "state": { "dir": dir },
-        "federation": { "poll": "30s", "retry": "1s" },
+        "federation": { "poll": "30s", "retry": "1s", "secret_rotation": "365d" },
     }))
     .unwrap()
 }
 
 /// Opens the gateway of a region that has joined.
 pub(crate) async fn open(ambient: &Ambient, db: &TestDb, dir: &Path) -> App {
-    App::open(ambient.clone(), settings(dir), &sealer(), pools(db).await)
+    App::open(ambient.clone(), settings(dir), &Arc::new(sealer()), pools(db).await)
         .await
         .unwrap()
 }

@@ -29,7 +29,7 @@ use exarch_common_wire::{
     health::{Probe, ProbeAnswer},
     names,
     passport::Push,
-    service::{self, About, Refusal},
+    service::{self, About, Refusal, ServiceKey},
 };
 use std::{
     collections::HashMap,
@@ -65,7 +65,7 @@ struct Global {
     /// Its number, to be used up by its effect.
     jti: String,
     /// The secret it is signed with, and so its answer.
-    kid: String,
+    key: ServiceKey,
 }
 
 /// Where the gate leaves what the answer is signed with.
@@ -122,13 +122,22 @@ impl Gate for PeerGate {
             body: &body,
             exporter: &exporter,
         };
-        let keys = |kid: &str| app.secrets.down(kid);
+        let kid = jws::peek_kid(token).ok_or_else(|| refused("token"))?;
+        let mut secrets = app.secrets.service();
+        if secrets.down(&kid).is_none() {
+            // Another replica may have handed it to the global a moment ago; it was in the database before it left.
+            let reloaded = app.secrets.reload_service(&app.app_pool).await;
+            secrets = reloaded
+                .inspect_err(|cause| tracing::warn!(%cause, "service secrets could not be read"))
+                .unwrap_or(secrets);
+        }
+        let keys = |kid: &str| secrets.down(kid);
         let claims = service::verify_challenged(token, keys, &about).map_err(|r| refused(cause(r)))?;
         let now = app.ambient.now();
         let in_time = service::verify_request(token, keys, &about, now.unix_timestamp()).is_ok();
         let global = Global {
             jti: claims.jti,
-            kid: jws::peek_kid(token).ok_or_else(|| refused("token"))?,
+            key: keys(&kid).ok_or_else(|| refused("token"))?.clone(),
         };
         if !self.first_use(&global.jti) {
             return Err(refused("replay"));
@@ -175,11 +184,8 @@ async fn sign(State(app): State<App>, mut request: Request, next: Next) -> Respo
         .map_or("/", |path| path.as_str())
         .to_owned();
     let (mut parts, body) = next.run(request).await.into_parts();
-    let genuine = slot
-        .0
-        .get()
-        .and_then(|global| Some((global, app.secrets.down(&global.kid)?, exporter?)));
-    let Some((global, key, exporter)) = genuine else {
+    let genuine = slot.0.get().and_then(|global| Some((global, exporter?)));
+    let Some((global, exporter)) = genuine else {
         return Response::from_parts(parts, body);
     };
     let body = match to_bytes(body, MAX_ANSWER).await {
@@ -195,7 +201,7 @@ async fn sign(State(app): State<App>, mut request: Request, next: Next) -> Respo
         body: &body,
         exporter: &exporter,
     };
-    let token = service::answer(&app.ambient, key, &about, &global.jti, parts.status.as_u16());
+    let token = service::answer(&app.ambient, &global.key, &about, &global.jti, parts.status.as_u16());
     match HeaderValue::from_str(&token) {
         Ok(value) => {
             parts

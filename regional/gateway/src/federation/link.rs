@@ -11,7 +11,7 @@ use exarch_common_http::{
 };
 use exarch_common_wire::{
     names,
-    service::{self, About, Refusal},
+    service::{self, About, Refusal, ServiceKey},
 };
 use http_body_util::Full;
 use serde::{Serialize, de::DeserializeOwned};
@@ -88,10 +88,32 @@ impl Link {
         self.call(app, Method::GET, path, Bytes::new()).await
     }
 
+    /// A 401 without a signature means that nothing was done: should another replica have put a newer secret in force, the
+    /// call is made once more with that.
     async fn call(&self, app: &App, method: Method, path: &str, body: Bytes) -> Result<Bytes, LinkError> {
+        let with = app.secrets.service();
+        let outcome = self.call_with(app, with.up(), method.clone(), path, body.clone()).await;
+        let unknown =
+            |e: &LinkError| matches!(e, LinkError::Unbelieved { status, .. } if *status == StatusCode::UNAUTHORIZED);
+        if !outcome.as_ref().is_err_and(unknown) {
+            return outcome;
+        }
+        match app.secrets.reload_service(&app.app_pool).await {
+            Ok(now) if now.up().kid != with.up().kid => self.call_with(app, now.up(), method, path, body).await,
+            Ok(_) | Err(_) => outcome,
+        }
+    }
+
+    async fn call_with(
+        &self,
+        app: &App,
+        key: &ServiceKey,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Bytes, LinkError> {
         let exporter = self.0.peer().exporter().ok_or(LinkError::NoConnection)?;
         let region = names::region(app.region.id);
-        let key = app.secrets.up();
         let about = About {
             from: &region,
             to: names::GLOBAL,

@@ -10,6 +10,7 @@ mod link;
 mod poll;
 mod probe;
 mod renew;
+mod rotate;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -26,7 +27,7 @@ use crate::app::App;
 use arc_swap::ArcSwapOption;
 use exarch_common_base::BootTime;
 use exarch_common_pg::SystemTx;
-use exarch_common_runtime::Lifecycle;
+use exarch_common_runtime::{Lifecycle, Nudge, run_reconciler};
 use std::{
     sync::{
         Arc, Mutex,
@@ -167,6 +168,11 @@ pub fn background(app: &App, life: &Lifecycle) {
         "passport acknowledge",
         always(acknowledge::run(app.clone(), stop.clone())),
     );
+    let rotate = rotate::Rotate {
+        app: app.clone(),
+        rotation: app.settings.federation.secret_rotation,
+    };
+    life.track(run_reconciler(rotate, Nudge::new(), app.ambient.clone(), stop.clone()));
     life.spawn("spent numbers", always(sweep(app.clone(), stop)));
 }
 

@@ -27,6 +27,8 @@ use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+mod secrets;
+
 struct Fixture {
     listening: Listening,
     app: App,
@@ -107,8 +109,8 @@ async fn a_region_joins_once_and_keeps_what_it_was_given_sealed() {
 
     let dir = tempfile::tempdir().unwrap();
     let app = open(&ambient, &db, dir.path()).await;
-    assert_eq!(app.secrets.up().kid, global.up.kid);
-    assert!(app.secrets.down(&global.down.kid).is_some());
+    assert_eq!(app.secrets.service().up().kid, global.up.kid);
+    assert!(app.secrets.service().down(&global.down.kid).is_some());
     let certificate = Peer::read(&app.secrets.certificate()).unwrap();
     assert_eq!(certificate.identity(), Some(names::region_uri(global.region).as_str()));
     assert_ne!(app.secrets.agent_ca().pin(), global.ca.pin());
@@ -124,7 +126,7 @@ async fn a_region_joins_once_and_keeps_what_it_was_given_sealed() {
     let locked = App::open(
         ambient.clone(),
         crate::fake_global::settings(dir.path()),
-        &other,
+        &Arc::new(other),
         pools(&db).await,
     )
     .await;
@@ -136,7 +138,7 @@ async fn a_region_joins_once_and_keeps_what_it_was_given_sealed() {
     let moved = App::open(
         ambient,
         crate::fake_global::settings(dir.path()),
-        &sealer(),
+        &Arc::new(sealer()),
         pools(&db).await,
     )
     .await;
@@ -539,6 +541,38 @@ async fn a_certificate_that_is_a_day_old_is_renewed_for_the_same_key_before_anyt
     assert_eq!(again.secrets.certificate(), app.secrets.certificate());
 }
 
+/// The region was off for 75 days, and the global when it came back: with nobody's help it returns as soon as the global does.
+#[tokio::test]
+async fn a_region_that_slept_forty_five_days_past_its_certificates_end_returns_unaided() {
+    let ambient = Ambient::system();
+    let global = Arc::new(FakeGlobal::new(&ambient));
+    let (past, _) = Ambient::manual(ambient.now() - time::Duration::days(75), 5);
+    *global.issues_at.lock().unwrap() = Some(past);
+    let db = TestDb::regional().await;
+    let listening = Listening::start(global.clone()).await;
+    let addr = listening.addr.clone();
+    global.enlist(&db, &addr).await;
+    *global.issues_at.lock().unwrap() = None;
+    drop(listening);
+    let dir = tempfile::tempdir().unwrap();
+    let app = open(&ambient, &db, dir.path()).await;
+    let before = Peer::read(&app.secrets.certificate()).unwrap();
+    assert!(ambient.now() - before.not_after >= time::Duration::days(45));
+    let life = Lifecycle::new(Notify::from_env(&Default::default()));
+    app.background(&life);
+    let listening = Listening::restart(global.clone(), &addr).await;
+    listening
+        .hears("the region", |told| !told.certificates.is_empty())
+        .await;
+    let after = Peer::read(&app.secrets.certificate()).unwrap();
+    assert_eq!(after.public_key, before.public_key);
+    assert!(after.not_after > ambient.now());
+    assert_eq!(listening.told.borrow().certificates, [after.thumbprint]);
+    // it is called again, too
+    listening.tunnel().await;
+    life.stop().cancel();
+}
+
 /// The whole region without its database, and with it again, in one process.
 #[tokio::test]
 async fn a_region_whose_database_is_gone_says_so_and_works_when_it_is_back() {
@@ -569,9 +603,14 @@ async fn a_region_whose_database_is_gone_says_so_and_works_when_it_is_back() {
         .unwrap();
     tx.commit().await.unwrap();
     let dir = tempfile::tempdir().unwrap();
-    let app = App::open(ambient, crate::fake_global::settings(dir.path()), &sealer(), pools)
-        .await
-        .unwrap();
+    let app = App::open(
+        ambient,
+        crate::fake_global::settings(dir.path()),
+        &Arc::new(sealer()),
+        pools,
+    )
+    .await
+    .unwrap();
     let life = Lifecycle::new(Notify::from_env(&Default::default()));
     app.background(&life);
     let (http, person) = (Caller::new(&app), global.tenant("acme", |_| {}));

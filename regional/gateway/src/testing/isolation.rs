@@ -212,6 +212,7 @@ async fn the_schema_breaks_no_rule_of_row_level_security() {
         no_tenant: &[
             "authority_key",
             "instance",
+            "next_secret",
             "passport",
             "passport_section",
             "region",

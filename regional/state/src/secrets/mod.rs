@@ -2,7 +2,10 @@
 //!
 //! The private half of nothing in here leaves the region. A value that does not open (another master key, a row that was
 //! altered or moved) ends the start: never a new, empty store in place of one that is locked.
+mod service;
 mod store;
+
+pub use service::ServiceKeys;
 
 use arc_swap::ArcSwap;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
@@ -14,9 +17,9 @@ use exarch_common_crypto::{
     tls::Identity,
 };
 use exarch_common_pg::{AppPool, DbError, SystemTx};
-use exarch_common_wire::{agent::GrantKey, federation::Joined, service::ServiceKey};
+use exarch_common_wire::{agent::GrantKey, federation::Joined};
 use std::sync::Arc;
-use store::{Purpose, Row};
+use store::{NextRow, Purpose, Row};
 use time::Duration;
 use zeroize::Zeroizing;
 
@@ -90,8 +93,8 @@ pub struct Secrets {
     agent_roots: Vec<Vec<u8>>,
     grant: NamedKey,
     session: NamedSecret,
-    up: Vec<ServiceKey>,
-    down: Vec<ServiceKey>,
+    service: ArcSwap<ServiceKeys>,
+    sealer: Arc<Sealer>,
 }
 
 /// The master key of the file.
@@ -111,9 +114,10 @@ impl Secrets {
     ///
     /// # Errors
     /// [`SecretsError`]; none of them is healed by making a new key.
-    pub async fn load(pool: &AppPool, sealer: &Sealer) -> Result<Self, SecretsError> {
+    pub async fn load(pool: &AppPool, sealer: &Arc<Sealer>) -> Result<Self, SecretsError> {
         let mut tx = SystemTx::begin(pool, "open-keys").await?;
         let rows = store::all(&mut tx).await?;
+        let next = store::next(&mut tx).await?;
         tx.rollback().await?;
         let region_tls = newest(&rows, Purpose::RegionTls)?;
         let agent_ca = newest(&rows, Purpose::AgentCa)?;
@@ -142,8 +146,8 @@ impl Secrets {
                 kid: session.kid.clone(),
                 secret: open(sealer, session)?.to_vec().into(),
             },
-            up: service_keys(sealer, &rows, Purpose::ServiceUp)?,
-            down: service_keys(sealer, &rows, Purpose::ServiceDown)?,
+            service: ArcSwap::from_pointee(ServiceKeys::open(sealer, &rows, &next)?),
+            sealer: sealer.clone(),
         })
     }
 
@@ -173,16 +177,6 @@ impl Secrets {
     /// Signs agents' session tokens (HS256).
     pub fn session_key(&self) -> &NamedSecret {
         &self.session
-    }
-
-    /// The newest secret of the gateway's requests, with which they are signed.
-    pub fn up(&self) -> &ServiceKey {
-        &self.up[0]
-    }
-
-    /// A secret of the global's requests.
-    pub fn down(&self, kid: &str) -> Option<&ServiceKey> {
-        self.down.iter().find(|key| key.kid == kid)
     }
 
     /// The region's certificate, DER.
@@ -351,17 +345,4 @@ fn open(sealer: &Sealer, row: &Row) -> Result<Zeroizing<Vec<u8>>, SecretsError> 
 
 fn signing(sealer: &Sealer, row: &Row, algorithm: Algorithm) -> Result<SigningKey, SecretsError> {
     SigningKey::from_pkcs8(algorithm, &open(sealer, row)?).map_err(|_| SecretsError::Damaged(row.purpose.as_str()))
-}
-
-fn service_keys(sealer: &Sealer, rows: &[Row], purpose: Purpose) -> Result<Vec<ServiceKey>, SecretsError> {
-    newest(rows, purpose)?;
-    let of_purpose = rows.iter().filter(|row| row.purpose == purpose);
-    of_purpose
-        .map(|row| {
-            Ok(ServiceKey {
-                kid: row.kid.clone(),
-                secret: open(sealer, row)?.to_vec().into(),
-            })
-        })
-        .collect()
 }

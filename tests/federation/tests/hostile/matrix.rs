@@ -188,7 +188,7 @@ pub async fn each_secret_is_good_at_its_own_verifier_and_nowhere_else(federation
         }
     }
     // The sealed secrets themselves are no tokens either.
-    let raw = exarch_tests_federation::peers::shown(matrix.secrets.up());
+    let raw = exarch_tests_federation::peers::shown(matrix.secrets.service().up());
     for verifier in ALL {
         if verifier != Kind::Join && verifier != Kind::Bootstrap {
             matrix.refused(verifier, &raw, "a service secret", &mut None).await;
