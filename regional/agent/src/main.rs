@@ -3,7 +3,11 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use exarch_common_base::{Ambient, SecretString};
 use exarch_common_crypto::pki::Pin;
-use exarch_common_runtime::{Lifecycle, Notify, os_signals, settings::process_env, telemetry};
+use exarch_common_runtime::{
+    Lifecycle, Notify, os_signals,
+    settings::{SecretFile, process_env},
+    telemetry,
+};
 use exarch_regional_agent::{
     drivers::find_guard,
     identity::{Offer, State, StateError, approved, enrol, enrol_again},
@@ -13,7 +17,7 @@ use exarch_regional_agent::{
 };
 use std::{
     io::{IsTerminal, Read},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -98,16 +102,16 @@ fn main() -> ExitCode {
     })
 }
 
-fn read_token(path: &PathBuf) -> anyhow::Result<SecretString> {
-    let mut text = String::new();
-    if path.as_os_str() == "-" {
-        std::io::stdin()
-            .take(4096)
-            .read_to_string(&mut text)
-            .context("standard input")?;
-    } else {
-        text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+/// The first words of standard input, or a file that nobody else can read.
+fn read_token(path: &Path) -> anyhow::Result<SecretString> {
+    if path.as_os_str() != "-" {
+        return SecretFile::new(path).read().context("--token-file");
     }
+    let mut text = String::new();
+    std::io::stdin()
+        .take(4096)
+        .read_to_string(&mut text)
+        .context("standard input")?;
     let token = text.trim();
     if token.is_empty() {
         bail!("the bootstrap token is empty");

@@ -309,6 +309,32 @@ fn an_agent_without_its_guard_or_without_an_identity_does_not_start() {
 }
 
 #[test]
+fn a_bootstrap_token_that_others_can_read_is_not_used() {
+    let dir = tempfile::tempdir().unwrap();
+    let token = dir.path().join("token");
+    fs::write(&token, "ebt_canary\n").unwrap();
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o644)).unwrap();
+    let pin = format!("sha256:{}", "0".repeat(64));
+    let mut command = Command::new(program("exarch-agent"));
+    command.args([
+        "enrol",
+        "--gateway",
+        "https://127.0.0.1:1",
+        "--ca-pin",
+        &pin,
+        "--token-file",
+    ]);
+    command.arg(&token).arg("--state").arg(dir.path().join("state"));
+    let output = Running::new(command).ended("enrol");
+    refused(
+        "exarch-agent",
+        &output,
+        &["--token-file", token.to_str().unwrap(), "chmod 600"],
+    );
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("canary"));
+}
+
+#[test]
 fn a_box_without_one_of_its_programs_names_it_and_starts_nothing() {
     for missing in [GLOBAL, GATEWAY, "exarch-agent", "exarch-guard", "exarch"] {
         let dir = tempfile::tempdir().unwrap();
