@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Output, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 use tokio::{process::Command, sync::Mutex};
@@ -34,6 +35,7 @@ pub struct Federation {
     /// Its first port.
     pub base: u16,
     bin: PathBuf,
+    ended: AtomicBool,
     tokens: Mutex<HashMap<String, String>>,
 }
 
@@ -53,6 +55,24 @@ pub fn free_base() -> u16 {
     free.next().expect("this machine has ports for a box")
 }
 
+/// A box of a test that failed before its end goes all the same.
+impl Drop for Federation {
+    fn drop(&mut self) {
+        if self.ended.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut down = std::process::Command::new(&self.bin);
+        down.arg("down")
+            .arg("--dir")
+            .arg(&self.dir)
+            .stdin(Stdio::null())
+            .stderr(Stdio::null());
+        // Nobody is left to tell; the failure itself is told.
+        let _ = down.status();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
 impl Federation {
     /// Nothing is started yet.
     pub fn reserve(program: &Path) -> Self {
@@ -66,6 +86,7 @@ impl Federation {
             dir: dir.expect("a directory").keep(),
             base: free_base(),
             bin: program.to_owned(),
+            ended: AtomicBool::new(false),
             tokens: Mutex::default(),
         }
     }
@@ -92,6 +113,7 @@ impl Federation {
 
     /// Takes it down and removes it; returns what is still there.
     pub async fn end(&self) -> Vec<String> {
+        self.ended.store(true, Ordering::Relaxed);
         let mut left = Vec::new();
         let output = self.run("down", &[]).await;
         if !output.status.success() {
