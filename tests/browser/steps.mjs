@@ -119,6 +119,19 @@ export const steps = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await page.getByRole('button', { name: 'Let it in' }).click();
       await page.getByRole('heading', { name: 'The program is signed in' }).waitFor();
     });
+    await check(`a new password is chosen by a link in a mail (${theme})`, async () => {
+      await page.goto(`${base}/reset-password`);
+      await page.getByRole('heading', { name: 'Forgot your password?' }).waitFor();
+      await look('forgot-password');
+      api.resets.set(`of-${theme}`, 'ben@globex.example');
+      await page.goto('about:blank');
+      await page.goto(`${base}/reset-password#of-${theme}`);
+      await page.getByRole('heading', { name: 'Choose a new password' }).waitFor();
+      await look('reset-password');
+      await page.getByLabel('New password', { exact: true }).fill(PASSWORD);
+      await page.getByRole('button', { name: 'Change password' }).click();
+      await page.getByRole('heading', { name: 'Your password is changed' }).waitFor();
+    });
     await check(`a page that does not exist says so (${theme})`, async () => {
       await page.goto(`${base}/no/such/page`);
       await page.getByRole('heading', { name: 'There is no such page' }).waitFor();

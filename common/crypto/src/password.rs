@@ -12,6 +12,11 @@ pub const ITERATIONS: u32 = 210_000;
 /// The longest password in characters; longer ones are refused before any hashing.
 pub const MAX_CHARACTERS: usize = 256;
 
+/// How many characters a password has, in the form in which it is hashed (NFC): the same on every keyboard.
+pub fn characters(password: &str) -> usize {
+    password.nfc().count()
+}
+
 /// What a check of a password found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {

@@ -4,6 +4,7 @@ use crate::{
     federation::{self, Federation},
     gate::Rates,
     keys::{Keys, Rotation},
+    mail::{Mailer, Outbound},
     sessions::Swept,
     settings::Settings,
     sign_in::SigningIn,
@@ -34,6 +35,10 @@ pub struct Parts {
     pub rates: Rates,
     /// Refusals that wait for the audit.
     pub refusals: Refusals,
+    /// Where mail goes.
+    pub outbound: Outbound,
+    /// Wakes who sends it.
+    pub mail_nudge: Nudge,
     /// What the rooms of the federation share.
     pub federation: Federation,
 }
@@ -60,11 +65,21 @@ pub struct Pools {
 
 impl App {
     /// Puts the parts together. Call it inside the runtime.
-    pub fn new(ambient: Ambient, settings: Settings, pools: Pools, sealer: Sealer, keys: Keys, hasher: Hasher) -> Self {
+    pub fn new(
+        ambient: Ambient,
+        settings: Settings,
+        pools: Pools,
+        sealer: Sealer,
+        keys: Keys,
+        hasher: Hasher,
+        outbound: Outbound,
+    ) -> Self {
         Self(Arc::new(Parts {
             signing_in: SigningIn::new(hasher, &settings.sign_in),
             rates: Rates::new(&settings.limits),
             refusals: Refusals::default(),
+            outbound,
+            mail_nudge: Nudge::new(),
             federation: Federation::default(),
             app_pool: pools.app,
             sweep_pool: pools.sweep,
@@ -85,6 +100,10 @@ impl App {
             ambient.clone(),
             stop.clone(),
         ));
+        if self.outbound.is_on() {
+            let (mailer, nudge) = (Mailer(app.clone()), self.mail_nudge.clone());
+            life.track(run_reconciler(mailer, nudge, ambient.clone(), stop.clone()));
+        }
         life.track(run_reconciler(Swept(app), Nudge::new(), ambient, stop));
         federation::background(self, life);
     }

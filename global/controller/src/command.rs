@@ -2,6 +2,7 @@
 use crate::{
     app::{App, Pools},
     keys::{self, Keys, Made},
+    mail::Outbound,
     router, serve,
     settings::Settings,
     setup,
@@ -142,7 +143,15 @@ async fn set_up(settings: Settings, email: Option<Email>) -> anyhow::Result<()> 
         Made::Nothing => say("the keys of the installation are there\n")?,
     }
     let keys = Keys::load(&ambient, &pools.app, &secrets.sealer, &settings.public.url).await?;
-    let app = App::new(ambient, settings, pools, secrets.sealer, keys, secrets.hasher);
+    let app = App::new(
+        ambient,
+        settings,
+        pools,
+        secrets.sealer,
+        keys,
+        secrets.hasher,
+        secrets.outbound,
+    );
     if let (Some(email), Some(password)) = (email, password) {
         let owner = setup::first_owner(&app, email, password).await?;
         say(&format!("{owner} is the first owner\n"))?;
@@ -210,6 +219,7 @@ pub(crate) fn pools(settings: &Settings) -> anyhow::Result<Pools> {
 pub(crate) struct Secrets {
     pub sealer: Sealer,
     pub hasher: Hasher,
+    pub outbound: Outbound,
 }
 
 impl Secrets {
@@ -222,6 +232,7 @@ impl Secrets {
         let pepper = settings.keys.pepper_file.read()?;
         Ok(Self {
             sealer: Sealer::new(&master).context("settings.keys.master_file")?,
+            outbound: Outbound::new(&settings.mail)?,
             hasher: Hasher::new(pepper.expose_secret().as_bytes().to_vec().into()),
         })
     }

@@ -12,6 +12,7 @@ pub mod federation;
 pub mod gate;
 pub mod health;
 pub mod keys;
+pub mod mail;
 pub mod me;
 pub mod memberships;
 pub mod passports;

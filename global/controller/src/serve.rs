@@ -55,7 +55,15 @@ pub async fn run(ambient: Ambient, settings: Settings) -> anyhow::Result<()> {
         let ready = async {
             let keys = wait_for_database(&ambient, &pools.app, &secrets, &settings.public.url).await?;
             let listener = settings.public.listen;
-            let app = App::new(ambient, settings, pools, secrets.sealer, keys, secrets.hasher);
+            let app = App::new(
+                ambient,
+                settings,
+                pools,
+                secrets.sealer,
+                keys,
+                secrets.hasher,
+                secrets.outbound,
+            );
             app.background(&starting);
             starting.spawn("federation", federation::serve(app.clone(), regions, starting.stop()));
             public.set(router::public(app).0);

@@ -4,7 +4,7 @@ use exarch_common_runtime::{
     telemetry::LogFormat,
 };
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, ops::RangeInclusive, time::Duration};
+use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 const fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
@@ -46,6 +46,9 @@ pub struct Settings {
     /// Signing in.
     #[serde(default)]
     pub sign_in: SignIn,
+    /// Mail to people.
+    #[serde(default)]
+    pub mail: Mail,
     /// How much one may ask for.
     #[serde(default)]
     pub limits: Limits,
@@ -238,6 +241,70 @@ impl Default for SignIn {
     }
 }
 
+/// Mail to people.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Mail {
+    /// `off`, `file` or `smtp`.
+    pub transport: MailTransport,
+    /// Who writes, as `Exarch <no-reply@exarch.example>`.
+    pub from: String,
+    /// With `file`: a directory, a file for each mail; for development.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dir: Option<PathBuf>,
+    /// With `smtp`: the server's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// With `smtp`: another port than the usual one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// With `smtp`: `implicit` or `starttls`; there is no third.
+    pub tls: MailTls,
+    /// With `smtp`: the login, where the server wants one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    /// Its password.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<SecretFile>,
+}
+
+impl Default for Mail {
+    fn default() -> Self {
+        Self {
+            transport: MailTransport::Off,
+            from: "Exarch <no-reply@localhost>".into(),
+            dir: None,
+            host: None,
+            port: None,
+            tls: MailTls::Implicit,
+            username: None,
+            password_file: None,
+        }
+    }
+}
+
+/// Where mail goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTransport {
+    /// Nowhere.
+    Off,
+    /// Into a directory.
+    File,
+    /// To a server.
+    Smtp,
+}
+
+/// How a mail server is reached: never without TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTls {
+    /// From the first byte on, port 465.
+    Implicit,
+    /// After `STARTTLS`, port 587; a server that does not offer it is not used.
+    Starttls,
+}
+
 /// How much one may ask for, per replica.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -295,6 +362,7 @@ impl Validate for Settings {
         check.section("tokens", &self.tokens);
         check.section("sessions", &self.sessions);
         check.section("sign_in", &self.sign_in);
+        check.section("mail", &self.mail);
         check.section("limits", &self.limits);
     }
 }
@@ -368,6 +436,23 @@ impl Validate for Sessions {
     fn validate(&self, check: &mut Check) {
         check.duration("staff", self.staff, between(5 * MINUTE, 30 * DAY));
         check.duration("user", self.user, between(5 * MINUTE, 30 * DAY));
+    }
+}
+
+impl Validate for Mail {
+    fn validate(&self, check: &mut Check) {
+        if self.transport == MailTransport::File && !self.dir.as_ref().is_some_and(|dir| dir.is_dir()) {
+            check.refuse("dir", "must name a directory when mail.transport is file");
+        }
+        if self.transport == MailTransport::Smtp && self.host.is_none() {
+            check.refuse("host", "must name the server when mail.transport is smtp");
+        }
+        if self.username.is_some() != self.password_file.is_some() {
+            check.refuse("password_file", "goes with mail.username: give both or neither");
+        }
+        if let Some(file) = &self.password_file {
+            check.secret("password_file", file);
+        }
     }
 }
 

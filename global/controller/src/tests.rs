@@ -81,7 +81,15 @@ impl World {
             app: app_pool,
             sweep: db.sweep().await,
         };
-        let app = App::new(ambient, settings, pools, sealer, keys, hasher);
+        let app = App::new(
+            ambient,
+            settings,
+            pools,
+            sealer,
+            keys,
+            hasher,
+            crate::mail::Outbound::Off,
+        );
         KeepProbes(app.clone()).pass().await.unwrap();
         let listener = TlsListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let addr = listener.local_addr().unwrap();

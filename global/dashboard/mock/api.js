@@ -31,6 +31,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   /** @type {Map<string, Session>} */ const sessions = new Map();
   /** @type {Map<string, Ticket>} */ const tickets = new Map();
   /** @type {Map<string, number[]>} */ const tries = new Map();
+  /** @type {Map<string, string>} */ const resets = new Map();
   let serial = 0;
 
   /** @param {Request} request */
@@ -139,6 +140,22 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       return new Response(JSON.stringify({ ...(await answer.json()), recovery_codes: account.recovery }), { headers });
     },
 
+    'POST /v1/auth/password-reset': async (request) => {
+      const { email } = await body(request, ['email']);
+      if (world.accounts.some((account) => account.email === email)) resets.set(`reset-${++serial}`, email);
+      return new Response(null, { status: 202 });
+    },
+
+    'POST /v1/auth/password-reset/complete': async (request) => {
+      const { token, new_password } = await body(request, ['token', 'new_password']);
+      const account = world.accounts.find(({ email }) => email === resets.get(token));
+      if (!account) throw new Refused(410, 'token-expired', 'This link was used before.');
+      if (new_password.length < 15) throw new Refused(422, 'weak-password', 'The new password has fewer than 15 characters.');
+      resets.delete(token);
+      account.password = new_password;
+      return new Response(null, { status: 204 });
+    },
+
     'POST /v1/auth/sign-out': (request) => {
       sessions.delete(sessionOf(request).token);
       return new Response(null, { status: 204, headers: { 'set-cookie': `${COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0` } });
@@ -208,6 +225,8 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   return {
     handle,
     world,
+    /** Tokens that went out by mail, and to whom. */
+    resets,
     /** Ends every session, as a revocation would. */
     endSessions: () => sessions.clear(),
   };

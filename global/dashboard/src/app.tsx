@@ -1,6 +1,6 @@
 // Puts the app together: routes, cache, and what happens when the session ends.
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { createRootRoute, createRoute, createRouter, Outlet, RouterProvider, type RouterHistory } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, Outlet, RouterProvider, useLocation, type RouterHistory } from '@tanstack/react-router';
 import { onSignedOut } from './api/client';
 import { meQuery } from './api/queries';
 import { DevicePage } from './device/DevicePage';
@@ -8,6 +8,7 @@ import { links, returnPath } from './links';
 import { RegionsPage } from './regions/RegionsPage';
 import { ErrorPage, NotFoundPage } from './shell/ErrorPage';
 import { Shell } from './shell/Shell';
+import { ResetPage } from './sign-in/ResetPage';
 import { SignInPage, type Reason } from './sign-in/SignInPage';
 import { onOtherTab } from './tabs';
 import { Toasts } from './ui/Toasts';
@@ -59,6 +60,14 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
   });
   const homeRoute = createRoute({ getParentRoute: () => shellRoute, path: links.home, component: RegionsPage });
 
+  const resetRoute = createRoute({
+    getParentRoute: () => rootRoute,
+    path: links.resetPassword,
+    component: function Reset() {
+      // Behind the hash, which no browser sends to a server.
+      return <ResetPage token={useLocation().hash || undefined} />;
+    },
+  });
   const deviceRoute = createRoute({
     getParentRoute: () => shellRoute,
     path: links.device,
@@ -71,7 +80,7 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
   });
 
   const router = createRouter({
-    routeTree: rootRoute.addChildren([signInRoute, shellRoute.addChildren([homeRoute, deviceRoute])]),
+    routeTree: rootRoute.addChildren([signInRoute, resetRoute, shellRoute.addChildren([homeRoute, deviceRoute])]),
     history,
   });
 

@@ -4,6 +4,7 @@ export const links = {
   home: '/',
   signIn: '/sign-in',
   device: '/device',
+  resetPassword: '/reset-password',
 } as const;
 
 /**

@@ -7,7 +7,7 @@ import { setTheme } from '../src/theme';
 import { absolute, ago, duration, noteServerDate, serverNow } from '../src/time';
 
 test('every link is a path of this origin', () => {
-  expect(links).toEqual({ home: '/', signIn: '/sign-in', device: '/device' });
+  expect(links).toEqual({ home: '/', signIn: '/sign-in', device: '/device', resetPassword: '/reset-password' });
 });
 
 test.each([

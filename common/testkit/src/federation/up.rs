@@ -262,10 +262,12 @@ fn settings(ambient: &Ambient, layout: &Layout, place: &Place, cluster: &Cluster
             "[public]\nlisten = \"127.0.0.1:{public}\"\nurl = \"{}\"\n\n\
              [federation]\nlisten = \"127.0.0.1:{inner}\"\nnames = [\"localhost\", \"127.0.0.1\"]\nurl = \"{}\"\n\n\
              [ops]\nlisten = \"127.0.0.1:{ops}\"\n\n[database]\n{database}\n\
-             [keys]\nmaster_file = {master}\npepper_file = {}\n",
+             [keys]\nmaster_file = {master}\npepper_file = {}\n\n\
+             [mail]\ntransport = \"file\"\ndir = {}\n",
             layout.global_url(),
             layout.federation_url(),
             json!(place.secret("pepper")),
+            json!(place.dir.join("mail")),
         )
     } else {
         format!(
@@ -278,10 +280,12 @@ fn settings(ambient: &Ambient, layout: &Layout, place: &Place, cluster: &Cluster
             json!(place.dir.join("state")),
         )
     };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(place.dir.join("state"))?;
+    for dir in ["state", "mail"] {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(place.dir.join(dir))?;
+    }
     Ok(write_private(&place.settings(), text.as_bytes())?)
 }
 

@@ -1,6 +1,6 @@
 //! Removes what is over: sessions, tickets, old failures.
 use super::store;
-use crate::{app::App, device, second_factor, sign_in};
+use crate::{app::App, device, mail, second_factor, sign_in};
 use exarch_common_pg::SystemTx;
 use exarch_common_runtime::Reconcile;
 use std::time::Duration;
@@ -21,6 +21,7 @@ impl Reconcile for Swept {
         let others = sign_in::sweep(&mut tx, now).await?
             + second_factor::sweep(&mut tx, now).await?
             + device::sweep(&mut tx, now).await?;
+        let others = others + mail::sweep(&mut tx, now).await?;
         tx.commit().await?;
         app.signing_in.forget_idle();
         app.rates.forget_idle();

@@ -1,6 +1,11 @@
-//! Failures are counted, whichever factor failed; the tenth within ten minutes locks, which is audited.
+//! Failures are counted, whichever factor failed; the tenth within ten minutes locks, which is audited and told by one mail.
 use super::{attempts::Attempts, store};
-use crate::{app::App, audit, gate::Origin};
+use crate::{
+    app::App,
+    audit,
+    gate::Origin,
+    mail::{self, Letter},
+};
 use exarch_common_base::UserId;
 use exarch_common_http::Problem;
 use exarch_common_pg::SystemTx;
@@ -25,6 +30,11 @@ pub async fn save(
             .after(json!({ "locked_until": until }))
             .ended(Outcome::Denied, "ten sign-ins failed within ten minutes");
         audit::record(tx, &entry).await?;
+        if let Some(until) = attempts.locked_until {
+            mail::post(app, tx.conn(), &Letter::Locked { user, until }).await?;
+            // it looks once more within seconds, should this transaction not be over by then
+            mail::nudge(app);
+        }
     }
     Ok(())
 }

@@ -11,6 +11,7 @@ mod hashing;
 mod next;
 pub mod password;
 mod proceed;
+mod reset;
 mod store;
 
 pub use answer::{Answer, SignedIn, TenantName, TenantRef, UserRef, signed_in};
@@ -32,5 +33,5 @@ pub async fn sweep(tx: &mut SystemTx, now: OffsetDateTime) -> Result<u64, DbErro
 
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    next::routes(first::routes(api))
+    reset::routes(next::routes(first::routes(api)))
 }

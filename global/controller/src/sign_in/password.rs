@@ -1,6 +1,6 @@
 //! Which passwords are accepted: long ones that are in no list. No rules of composition, no forced change.
 use exarch_common_base::{ExposeSecret, SecretString};
-use exarch_common_crypto::password::MAX_CHARACTERS;
+use exarch_common_crypto::password::{MAX_CHARACTERS, characters};
 
 /// Characters at least, while there is no second factor.
 pub const MIN_CHARACTERS: usize = 15;
@@ -31,7 +31,7 @@ const BLOCKED: &str = include_str!("blocklist.txt");
 /// [`Weak`].
 pub fn check(password: &SecretString, email: &str) -> Result<(), Weak> {
     let password = password.expose_secret();
-    let characters = password.chars().count();
+    let characters = characters(password);
     if characters < MIN_CHARACTERS {
         return Err(Weak::Short);
     }
@@ -73,6 +73,8 @@ mod tests {
         assert_eq!(judged("äöüäöüßäöüqwrt"), Err(Weak::Short));
         assert_eq!(judged("äöüäöüßäöüqwrtz"), Ok(()));
         assert_eq!(judged("   fourteen...."), Ok(()));
+        // letter and dots apart are one character, as on another keyboard
+        assert_eq!(judged(&"a\u{308}".repeat(14)), Err(Weak::Short));
         assert_eq!(judged(&"ab1cd2ef".repeat(32)), Ok(()));
         assert_eq!(judged(&format!("{}x", "ab1cd2ef".repeat(32))), Err(Weak::Long));
     }

@@ -12,6 +12,8 @@ mod outage;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod reset;
+#[cfg(test)]
 mod second_factor;
 #[cfg(test)]
 mod sessions;

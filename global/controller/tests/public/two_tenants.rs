@@ -104,6 +104,8 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         | "POST /v1/me/device/deny"
         | "POST /oauth2/device_authorization"
         | "POST /oauth2/token"
+        | "POST /v1/auth/password-reset"
+        | "POST /v1/auth/password-reset/complete"
         | "GET /.well-known/jwks.json"
         | "GET /openapi.json" => Nobodys,
         _ => return None,

@@ -8,11 +8,13 @@ use exarch_common_crypto::{
 };
 use exarch_common_http::RouteEntry;
 use exarch_common_pg::{AppPool, Login, PoolSettings, SweepPool};
+use exarch_common_runtime::Reconcile;
 use exarch_common_testkit::db::TestDb;
 use exarch_global_controller::{
     App,
     app::Pools,
     keys::{self, Keys},
+    mail::{Mailer, Outbound},
     router, setup,
 };
 use serde_json::{Value, json};
@@ -36,6 +38,8 @@ pub struct World {
     pub clock: ManualClock,
     /// Nothing for a world on a cluster of its own.
     pub db: Option<TestDb>,
+    /// Where mail arrives.
+    pub mail: tempfile::TempDir,
     /// The apps of those who have a second factor, by address.
     pub apps: Mutex<BTreeMap<String, Authenticator>>,
     owner: Mutex<Option<Client>>,
@@ -96,7 +100,9 @@ impl World {
             sweep: SweepPool::lazy(settings_of(Login::Sweep)),
         };
         let (ambient, clock) = Ambient::manual(datetime!(2026-03-01 12:00 UTC), 7);
+        let mail = tempfile::tempdir().unwrap();
         let settings = json!({
+            "mail": {"transport": "file", "dir": mail.path()},
             "database": {"app_url_file": "none", "sweep_url_file": "none"},
             "keys": {"master_file": "none", "pepper_file": "none"},
             "sign_in": {"per_minute": 1000},
@@ -109,7 +115,8 @@ impl World {
             .await
             .unwrap();
         let hasher = Hasher::with_iterations(b"pepper".to_vec().into(), NonZeroU32::MIN);
-        let app = App::new(ambient, settings, pools, sealer, keys, hasher);
+        let outbound = Outbound::new(&settings.mail).unwrap();
+        let app = App::new(ambient, settings, pools, sealer, keys, hasher, outbound);
         let (router, table) = router::public(app.clone());
         Self {
             app,
@@ -117,6 +124,7 @@ impl World {
             table,
             clock,
             db: None,
+            mail,
             apps: Mutex::default(),
             owner: Mutex::default(),
         }
@@ -195,6 +203,24 @@ impl World {
         };
         let body = json!({"ticket": next["ticket"], "totp": code});
         self.anyone().post("/v1/auth/next", body).await
+    }
+
+    /// Sends what waits, and gives what arrived since the last call, receiver and text.
+    pub async fn post(&self) -> Vec<(String, String)> {
+        Mailer(self.app.clone()).pass().await.unwrap();
+        let mut arrived = Vec::new();
+        for file in std::fs::read_dir(self.mail.path()).unwrap() {
+            let path = file.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            let to = text
+                .lines()
+                .find_map(|line| line.strip_prefix("To: "))
+                .unwrap()
+                .to_owned();
+            std::fs::remove_file(path).unwrap();
+            arrived.push((to, text));
+        }
+        arrived
     }
 
     /// A code of somebody's app.

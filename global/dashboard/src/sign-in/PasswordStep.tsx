@@ -1,4 +1,5 @@
 import { useState } from 'react';
+import { links } from '../links';
 import { Field } from '../ui/Field';
 import { StepForm } from './StepForm';
 import type { SignIn } from './useSignIn';
@@ -14,6 +15,11 @@ export function PasswordStep({ signIn }: { signIn: SignIn }) {
       submit="Sign in"
       busyLabel="Signing in…"
       retryField="password"
+      more={
+        <a href={links.resetPassword} className="block text-center text-mute underline hover:text-ink">
+          Forgot your password?
+        </a>
+      }
       onSubmit={(form) => {
         const email = String(form.get('email')).trim();
         const password = String(form.get('password'));

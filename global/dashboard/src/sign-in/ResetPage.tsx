@@ -1,0 +1,145 @@
+import { useState, type FormEvent, type ReactNode } from 'react';
+import { api, data } from '../api/client';
+import { asProblem } from '../api/problem';
+import { links } from '../links';
+import { Button } from '../ui/Button';
+import { Field } from '../ui/Field';
+import { Mark } from '../ui/Mark';
+import { Notice } from '../ui/Notice';
+
+/** Without a token asks for the mail, with the one of a mail for the new password. */
+export function ResetPage({ token }: { token?: string }) {
+  const [over, setOver] = useState(false);
+  return (
+    <main className="mx-auto flex min-h-dvh max-w-sm flex-col px-6 pt-[14vh] pb-8">
+      <div className="mb-10 flex items-center gap-2.5">
+        <Mark size={28} />
+        <span className="text-xl font-semibold tracking-tight">Exarch</span>
+      </div>
+      {token && !over ? <Choose token={token} over={() => setOver(true)} /> : <Ask over={over} />}
+      <p className="mt-6">
+        <a href={links.signIn} className="underline">
+          Back to sign-in
+        </a>
+      </p>
+    </main>
+  );
+}
+
+function useSend() {
+  const [busy, setBusy] = useState(false);
+  const [refusal, setRefusal] = useState<string>();
+  async function send(call: () => Promise<unknown>, refused?: (slug: string) => boolean): Promise<boolean> {
+    if (busy) return false;
+    setBusy(true);
+    setRefusal(undefined);
+    try {
+      await call();
+      return true;
+    } catch (error) {
+      const problem = asProblem(error);
+      if (!refused?.(problem.slug)) setRefusal(problem.sentence);
+      return false;
+    } finally {
+      setBusy(false);
+    }
+  }
+  return { busy, refusal, send };
+}
+
+function Page({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <div className="space-y-4">
+      <title>{`${title} · Exarch`}</title>
+      <h1 className="text-xl font-semibold">{title}</h1>
+      {children}
+    </div>
+  );
+}
+
+function Ask({ over }: { over: boolean }) {
+  const { busy, refusal, send } = useSend();
+  const [missing, setMissing] = useState<string>();
+  const [asked, setAsked] = useState(false);
+  if (asked) {
+    return (
+      <Page title="Look into your mail">
+        <Notice kind="info">If somebody signs in with this address, a mail is on its way. Its link works once, within a day.</Notice>
+      </Page>
+    );
+  }
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const email = String(new FormData(event.currentTarget).get('email')).trim();
+    setMissing(email ? undefined : 'Enter your e-mail address.');
+    if (email && (await send(() => data(api.POST('/v1/auth/password-reset', { body: { email } }))))) setAsked(true);
+  }
+  return (
+    <Page title="Forgot your password?">
+      <form method="post" noValidate onSubmit={(event) => void submit(event)} className="space-y-4">
+        {over && !refusal && <Notice kind="bad">The link was used before, or is older than a day. Ask for another one.</Notice>}
+        {refusal && <Notice kind="bad">{refusal}</Notice>}
+        <Field
+          label="E-mail"
+          name="email"
+          type="text"
+          inputMode="email"
+          autoComplete="username"
+          autoCapitalize="none"
+          spellCheck={false}
+          maxLength={320}
+          autoFocus
+          error={missing}
+          hint="By which you sign in."
+        />
+        <Button type="submit" look="primary" className="w-full py-2 text-lg" busy={busy && 'Sending…'}>
+          Send me a link
+        </Button>
+      </form>
+    </Page>
+  );
+}
+
+function Choose({ token, over }: { token: string; over: () => void }) {
+  const { busy, refusal, send } = useSend();
+  const [wrong, setWrong] = useState<string>();
+  const [done, setDone] = useState(false);
+  if (done) {
+    return (
+      <Page title="Your password is changed">
+        <Notice kind="info">You are signed out everywhere. Sign in with the new one.</Notice>
+      </Page>
+    );
+  }
+  async function submit(event: FormEvent<HTMLFormElement>) {
+    event.preventDefault();
+    const new_password = String(new FormData(event.currentTarget).get('new-password'));
+    setWrong(new_password ? undefined : 'Enter a new password.');
+    if (!new_password) return;
+    const call = () => data(api.POST('/v1/auth/password-reset/complete', { body: { token, new_password } }));
+    const isOver = (slug: string) => {
+      if (slug === 'token-expired') over();
+      return slug === 'token-expired';
+    };
+    if (await send(call, isOver)) setDone(true);
+  }
+  return (
+    <Page title="Choose a new password">
+      <form method="post" noValidate onSubmit={(event) => void submit(event)} className="space-y-4">
+        {refusal && <Notice kind="bad">{refusal}</Notice>}
+        <Field
+          label="New password"
+          name="new-password"
+          type="password"
+          autoComplete="new-password"
+          autoFocus
+          error={wrong}
+          hint="At least 15 characters. Any characters; a few words are fine."
+        />
+        <Button type="submit" look="primary" className="w-full py-2 text-lg" busy={busy && 'Changing…'}>
+          Change password
+        </Button>
+      </form>
+    </Page>
+  );
+}
