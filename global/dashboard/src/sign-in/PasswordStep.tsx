@@ -16,7 +16,7 @@ export function PasswordStep({ signIn }: { signIn: SignIn }) {
       busyLabel="Signing in…"
       retryField="password"
       more={
-        <a href={links.resetPassword} className="block text-center text-mute underline hover:text-ink">
+        <a href={links.resetPassword} className="block py-1 text-center text-mute underline hover:text-ink">
           Forgot your password?
         </a>
       }

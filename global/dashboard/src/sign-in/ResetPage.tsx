@@ -18,7 +18,7 @@ export function ResetPage({ token }: { token?: string }) {
       </div>
       {token && !over ? <Choose token={token} over={() => setOver(true)} /> : <Ask over={over} />}
       <p className="mt-6">
-        <a href={links.signIn} className="underline">
+        <a href={links.signIn} className="inline-block py-1 underline">
           Back to sign-in
         </a>
       </p>
