@@ -53,6 +53,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("exarch-tests-chaos", EVERYTHING),
     ("exarch-tests-federation", EVERYTHING),
     ("exarch-tests-house", &[AUTHZ]),
+    ("exarch-tests-public", EVERYTHING),
 ];
 
 /// What a crate may know only as an option, and why. Who must not have it at all is held to that by
