@@ -51,6 +51,14 @@ enum Action {
         #[arg(long)]
         password_stdin: bool,
     },
+    /// Take away the second factor of somebody who has lost the app and the recovery codes; all their sessions end.
+    ResetSecondFactor {
+        #[command(flatten)]
+        config: Config,
+        /// Address of the person.
+        #[arg(long)]
+        email: Email,
+    },
     /// The database's schema.
     #[command(subcommand)]
     Migrate(Migrate),
@@ -110,6 +118,11 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             email,
             password_stdin: _,
         }) => set_up(config.load()?, email).await,
+        Some(Action::ResetSecondFactor { config, email }) => {
+            let app = opened(config.load()?).await?;
+            let user = setup::reset_second_factor(&app, &email).await?;
+            say(&format!("{user} has no second factor any more\n"))
+        }
         Some(Action::Migrate(Migrate::Up(config))) => {
             let done = Migrations::global().up(&owner_pool(&config.load()?).await?).await?;
             say(&format!("{done} migrations applied\n"))
@@ -134,6 +147,16 @@ fn say(text: &str) -> anyhow::Result<()> {
 
 async fn set_up(settings: Settings, email: Option<Email>) -> anyhow::Result<()> {
     let password = email.is_some().then(password_from_stdin).transpose()?;
+    let app = opened(settings).await?;
+    if let (Some(email), Some(password)) = (email, password) {
+        let owner = setup::first_owner(&app, email, password).await?;
+        say(&format!("{owner} is the first owner\n"))?;
+    }
+    Ok(())
+}
+
+/// The controller without its listeners, for what is done on the server itself; its keys are made where they are missing.
+async fn opened(settings: Settings) -> anyhow::Result<App> {
     let ambient = Ambient::system();
     let secrets = Secrets::read(&settings)?;
     let pools = pools(&settings)?;
@@ -143,7 +166,7 @@ async fn set_up(settings: Settings, email: Option<Email>) -> anyhow::Result<()> 
         Made::Nothing => say("the keys of the installation are there\n")?,
     }
     let keys = Keys::load(&ambient, &pools.app, &secrets.sealer, &settings.public.url).await?;
-    let app = App::new(
+    Ok(App::new(
         ambient,
         settings,
         pools,
@@ -151,12 +174,7 @@ async fn set_up(settings: Settings, email: Option<Email>) -> anyhow::Result<()> 
         keys,
         secrets.hasher,
         secrets.outbound,
-    );
-    if let (Some(email), Some(password)) = (email, password) {
-        let owner = setup::first_owner(&app, email, password).await?;
-        say(&format!("{owner} is the first owner\n"))?;
-    }
-    Ok(())
+    ))
 }
 
 /// The first line of standard input.

@@ -402,3 +402,31 @@ async fn somebody_elses_enrolment_is_nobodys() {
     let body = json!({"totp": secret.code(now)});
     other.post(&path, body).await.problem(410, "enrolment-expired");
 }
+
+#[tokio::test]
+async fn on_the_server_itself_a_lost_second_factor_is_taken_away_with_all_sessions() {
+    use exarch_global_controller::setup::{RecoverError, reset_second_factor};
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let address = OWNER.parse().unwrap();
+    reset_second_factor(&world.app, &address).await.unwrap();
+    owner.get("/v1/me").await.problem(401, "unauthenticated");
+    let next = world.anyone().sign_in(OWNER, PASSWORD).await.ok();
+    assert!(next["enrolment"]["secret"].is_string(), "{next}");
+    assert!(matches!(
+        reset_second_factor(&world.app, &address).await,
+        Err(RecoverError::None)
+    ));
+    let nobody = "nobody@x.example".parse().unwrap();
+    assert!(matches!(
+        reset_second_factor(&world.app, &nobody).await,
+        Err(RecoverError::Unknown)
+    ));
+    let audit = world
+        .owner()
+        .await
+        .get("/v1/federation-audit?action=user.reset_second_factor")
+        .await
+        .ok();
+    assert_eq!(audit["items"].as_array().unwrap().len(), 1);
+}

@@ -1,5 +1,8 @@
 //! The first owner, once, on the server itself: no HTTP route makes one.
+mod recover;
 mod store;
+
+pub use recover::{RecoverError, reset_second_factor};
 
 use crate::{
     app::App,
