@@ -149,7 +149,7 @@ part_deny() {
 # Not cargo-nextest: the tests of one program share a database cluster, and nextest gives each test a process of its own.
 part_unit() { cargo test --workspace --lib --bins --no-fail-fast; }
 
-part_house() { cargo test --workspace --test house; }
+part_house() { cargo test --workspace --test house --test row_security; }
 
 part_integration() {
   local -a names

@@ -1,6 +1,5 @@
 //! What runs beside requests, and the schema it all stands on.
 use super::world::World;
-use exarch_common_pg::{Schema, rls};
 use exarch_common_runtime::Reconcile;
 use exarch_global_controller::{keys::Rotation, sessions::Swept};
 use serde_json::{Value, json};
@@ -100,45 +99,4 @@ async fn sessions_and_tickets_that_are_over_are_removed_and_others_are_not() {
     .await
     .unwrap();
     assert_eq!(left, (1, 1, 1));
-}
-
-#[tokio::test]
-async fn the_schema_breaks_no_rule_of_row_level_security() {
-    let world = World::empty().await;
-    let mut conn = world.db().superuser().await;
-    let no_tenant = [
-        "device_grant",
-        "installation",
-        "join_token",
-        "mail",
-        "mail_limit",
-        "mail_token",
-        "passport",
-        "passport_section",
-        "probe",
-        "refresh_family",
-        "recovery_code",
-        "region",
-        "region_certificate",
-        "region_health",
-        "sealed_key",
-        "service_jti",
-        "service_secret",
-        "session",
-        "sign_in_attempt",
-        "sign_in_ticket",
-        "staff_binding",
-        "tenant",
-        "totp",
-        "totp_used_step",
-        "user",
-    ];
-    let expected = rls::Expected {
-        schema: Schema::Global,
-        no_tenant: &no_tenant,
-        append_only: &["audit"],
-    };
-    let findings = rls::audit(&mut conn, expected).await.unwrap();
-    let told: Vec<_> = findings.iter().map(ToString::to_string).collect();
-    assert!(told.is_empty(), "{told:#?}");
 }

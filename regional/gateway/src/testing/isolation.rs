@@ -6,8 +6,7 @@ use axum::http::Method;
 use exarch_common_authz::Role;
 use exarch_common_base::{AgentId, ClusterId, HostId, LeaseId, ResourceId, TenantId, TokenId, WorkloadId};
 use exarch_common_http::{Gate, Problem, RouteKind};
-use exarch_common_pg::{Schema, TenantTx, rls};
-use exarch_common_testkit::db::TestDb;
+use exarch_common_pg::TenantTx;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -202,27 +201,4 @@ async fn things(world: &World, tenant: TenantId, owner: &Actor<'_>) -> Things {
         lease: world.lease(resource, &agent).await,
         token,
     }
-}
-
-#[tokio::test]
-async fn the_schema_breaks_no_rule_of_row_level_security() {
-    let db = TestDb::regional().await;
-    let expected = rls::Expected {
-        schema: Schema::Regional,
-        no_tenant: &[
-            "authority_key",
-            "instance",
-            "next_secret",
-            "passport",
-            "passport_section",
-            "region",
-            "region_state",
-            "sealed_key",
-            "service_jti",
-        ],
-        append_only: &["audit"],
-    };
-    let findings = rls::audit(&mut db.superuser().await, expected).await.unwrap();
-    let told: Vec<_> = findings.iter().map(ToString::to_string).collect();
-    assert!(told.is_empty(), "{told:#?}");
 }
