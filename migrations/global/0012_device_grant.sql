@@ -1,4 +1,5 @@
 -- A program on a device without a browser waits for a person to let it in from one (RFC 8628). Both codes by hash.
+-- It belongs to no tenant: until it is approved nobody has signed in.
 CREATE TABLE gc.device_grant (
   id             uuid PRIMARY KEY,
   device_hash    bytea NOT NULL,

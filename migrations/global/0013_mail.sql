@@ -1,4 +1,4 @@
--- Mail that waits to be sent, what may be asked for by mail, and the tokens in it.
+-- Mail that waits to be sent, what may be asked for by mail, and the tokens in it. All three are a person's, of no tenant.
 
 -- A row is gone once its mail was sent. What it says, the address among it, is sealed in its place.
 CREATE TABLE gc.mail (

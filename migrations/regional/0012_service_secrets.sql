@@ -5,7 +5,7 @@ ALTER TABLE gw.sealed_key ADD COLUMN retired_at timestamptz;
 GRANT UPDATE (retired_at) ON gw.sealed_key TO exarch_app;
 
 -- The one that follows, from when it was made until the global has acknowledged it. The global may use it a moment before
--- its acknowledgement arrives, so replicas accept it from here.
+-- its acknowledgement arrives, so replicas accept it from here. It is the region's, of no tenant.
 CREATE TABLE gw.next_secret (
   direction text NOT NULL,
   kid       text NOT NULL,
