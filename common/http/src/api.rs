@@ -1,16 +1,22 @@
 //! The table of routes. Each entry says who may call it; there is no way to add one without saying so.
+mod describe;
+
+use self::describe::{BEARER, describe, operations};
 use crate::{
     Problem,
     json::read_body,
-    problem::{PROBLEM_JSON, ProblemDocument},
+    problem::ProblemDocument,
+    repeats::{self, Answers, Repeat},
+    sse,
+    watch::{self, Asked, Watches},
 };
 use axum::{
     Router,
     body::{Body, Bytes},
     extract::Request,
-    http::{Method, StatusCode, request::Parts},
+    http::{Method, request::Parts},
     middleware::{Next, from_fn},
-    response::IntoResponse,
+    response::{IntoResponse, Response},
 };
 use exarch_common_authz::Permission;
 use serde_json::Value;
@@ -18,10 +24,8 @@ use std::{collections::BTreeSet, fmt, future::Future, pin::Pin, sync::Arc};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder,
-        extensions::ExtensionsBuilder,
-        path::{Operation, PathItem},
-        security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
+        OpenApi,
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
@@ -76,23 +80,52 @@ impl fmt::Display for RouteKind {
 pub trait Gate: Clone + Send + Sync + 'static {
     /// Called for every request of a route, [`RouteKind::Public`] ones too, before its body is decoded.
     fn admit(&self, kind: RouteKind, parts: &mut Parts) -> impl Future<Output = Result<(), Problem>> + Send;
+
+    /// Where the answers of creating routes are kept; a gate before such routes has it, and tells of each request that it
+    /// admits who asks ([`repeats::Asking`]).
+    fn answers(&self) -> Option<Answers> {
+        None
+    }
+
+    /// Where lists are watched; a gate before lists has it.
+    fn watches(&self) -> Option<Watches> {
+        None
+    }
 }
 
 /// The body of a [`RouteKind::Peer`] request, in its extensions: the service token is bound to its hash.
 #[derive(Clone, Debug)]
 pub struct PeerBody(pub Bytes);
 
-type Admission<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
+pub(crate) type Admission<'a> = Pin<Box<dyn Future<Output = Result<(), Problem>> + Send + 'a>>;
 
 /// [`Gate`] without its type, so that a room's table of routes does not have to name it.
-trait DynGate: Send + Sync {
+pub(crate) trait DynGate: Send + Sync {
     fn admit_dyn<'a>(&'a self, kind: RouteKind, parts: &'a mut Parts) -> Admission<'a>;
+    fn answers_dyn(&self) -> Option<Answers>;
+    fn watches_dyn(&self) -> Option<Watches>;
 }
 
 impl<G: Gate> DynGate for G {
     fn admit_dyn<'a>(&'a self, kind: RouteKind, parts: &'a mut Parts) -> Admission<'a> {
         Box::pin(self.admit(kind, parts))
     }
+
+    fn answers_dyn(&self) -> Option<Answers> {
+        self.answers()
+    }
+
+    fn watches_dyn(&self) -> Option<Watches> {
+        self.watches()
+    }
+}
+
+/// What a route does beside calling its handler.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Manner {
+    Plain,
+    Creates(Repeat),
+    Lists(&'static [&'static str]),
 }
 
 /// One row of the table of routes.
@@ -141,14 +174,41 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     /// # Panics
     /// When the method and path are in the table already: two rooms claim one route, and nothing should start.
     #[must_use]
-    pub fn route(mut self, kind: RouteKind, (schemas, mut paths, methods): UtoipaMethodRouter<S>) -> Self {
+    pub fn route(self, kind: RouteKind, routes: UtoipaMethodRouter<S>) -> Self {
+        self.add(kind, Manner::Plain, routes)
+    }
+
+    /// Adds a route that makes something: its handler commits by [`repeats::Once`], and a repeat under the same
+    /// `Idempotency-Key` is answered as `repeat` says.
+    ///
+    /// # Panics
+    /// As [`Api::route`].
+    #[must_use]
+    pub fn creates(self, kind: RouteKind, repeat: Repeat, routes: UtoipaMethodRouter<S>) -> Self {
+        self.add(kind, Manner::Creates(repeat), routes)
+    }
+
+    /// Adds a list: it can be watched ([`crate::watch`]), and looks again at a notification on one of `channels`, which tell
+    /// of changes of what it shows.
+    ///
+    /// # Panics
+    /// As [`Api::route`], or when nobody listens on a channel.
+    #[must_use]
+    pub fn lists(self, kind: RouteKind, channels: &'static [&'static str], routes: UtoipaMethodRouter<S>) -> Self {
+        if let Some(watches) = self.gate.watches_dyn() {
+            watches.expect(channels);
+        }
+        self.add(kind, Manner::Lists(channels), routes)
+    }
+
+    fn add(mut self, kind: RouteKind, manner: Manner, (schemas, mut paths, methods): UtoipaMethodRouter<S>) -> Self {
         for (path, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
                 assert!(
                     self.seen.insert((path.clone(), method.to_string())),
                     "two routes for {method} {path}"
                 );
-                describe(operation, kind);
+                describe(&method, operation, kind, manner);
                 self.table.push(RouteEntry {
                     method,
                     path: path.clone(),
@@ -157,7 +217,9 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
             }
         }
         let gate = self.gate.clone();
-        let gated = methods.route_layer(from_fn(move |request, next| admit(gate.clone(), kind, request, next)));
+        let gated = methods.route_layer(from_fn(move |request, next| {
+            admit(gate.clone(), kind, manner, request, next)
+        }));
         self.router = self.router.routes((schemas, paths, gated));
         self
     }
@@ -203,7 +265,7 @@ fn settle(value: &mut Value) {
     }
 }
 
-async fn admit(gate: Arc<dyn DynGate>, kind: RouteKind, request: Request, next: Next) -> axum::response::Response {
+async fn admit(gate: Arc<dyn DynGate>, kind: RouteKind, manner: Manner, request: Request, next: Next) -> Response {
     let (mut parts, mut body) = request.into_parts();
     if kind == RouteKind::Peer {
         match read_body(body).await {
@@ -214,76 +276,26 @@ async fn admit(gate: Arc<dyn DynGate>, kind: RouteKind, request: Request, next: 
             Err(problem) => return problem.into_response(),
         }
     }
-    match gate.admit_dyn(kind, &mut parts).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(problem) => problem.into_response(),
+    if let Manner::Lists(channels) = manner
+        && parts.method == Method::GET
+        && sse::wants_events(&parts.headers)
+    {
+        let watches = gate.watches_dyn();
+        let asked = Asked {
+            gate,
+            kind,
+            parts,
+            next,
+        };
+        return watch::open(watches, channels, asked).await;
     }
-}
-
-const BEARER: &str = "bearer";
-
-fn operations(item: &mut PathItem) -> impl Iterator<Item = (Method, &mut Operation)> {
-    [
-        (Method::GET, &mut item.get),
-        (Method::PUT, &mut item.put),
-        (Method::POST, &mut item.post),
-        (Method::DELETE, &mut item.delete),
-        (Method::OPTIONS, &mut item.options),
-        (Method::HEAD, &mut item.head),
-        (Method::PATCH, &mut item.patch),
-        (Method::TRACE, &mut item.trace),
-    ]
-    .into_iter()
-    .filter_map(|(method, operation)| operation.as_mut().map(|o| (method, o)))
-}
-
-/// Writes the kind into the description, and the problems that every route of the kind can answer with.
-fn describe(operation: &mut Operation, kind: RouteKind) {
-    let mut extensions = ExtensionsBuilder::new().add("x-exarch-kind", kind.as_str());
-    if let Some(permission) = kind.permission() {
-        extensions = extensions.add("x-exarch-permission", permission.name());
+    if let Err(problem) = gate.admit_dyn(kind, &mut parts).await {
+        return problem.into_response();
     }
-    operation.extensions.get_or_insert_default().merge(extensions.build());
-    let problem = || {
-        ContentBuilder::new()
-            .schema(Some(Ref::from_schema_name(ProblemDocument::name())))
-            .build()
-    };
-    // A route's own problems are written as status and sentence; the form is always the same.
-    for (status, response) in &mut operation.responses.responses {
-        if let RefOr::T(response) = response
-            && (status.starts_with('4') || status.starts_with('5'))
-            && response.content.is_empty()
-        {
-            response.content.insert(PROBLEM_JSON.to_owned(), problem().into());
-        }
-    }
-    let mut common = vec![400, 429, 500, 503];
-    match kind {
-        RouteKind::Public => operation.security = Some(Vec::new()),
-        RouteKind::SelfOnly | RouteKind::Agent | RouteKind::Peer | RouteKind::Needs(_) => {
-            common.extend([401, 403, 404]);
-            operation
-                .security
-                .get_or_insert_with(|| vec![SecurityRequirement::new(BEARER, Vec::<String>::new())]);
-        }
-    }
-    if operation.request_body.is_some() {
-        common.extend([413, 415, 422]);
-    }
-    for status in common {
-        let reason = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());
-        operation
-            .responses
-            .responses
-            .entry(status.to_string())
-            .or_insert_with(|| {
-                ResponseBuilder::new()
-                    .description(reason.unwrap_or("Problem"))
-                    .content(PROBLEM_JSON, problem())
-                    .build()
-                    .into()
-            });
+    let request = Request::from_parts(parts, body);
+    match manner {
+        Manner::Plain | Manner::Lists(_) => next.run(request).await,
+        Manner::Creates(repeat) => repeats::once(gate.answers_dyn(), repeat, request, next).await,
     }
 }
 

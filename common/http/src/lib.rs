@@ -6,6 +6,7 @@
 //!
 //! This crate knows who may call a route only as a [`RouteKind`]; authenticating and deciding are the gate's.
 mod answers;
+#[cfg(feature = "pg")]
 mod api;
 pub mod client;
 pub mod conditions;
@@ -18,12 +19,17 @@ mod params;
 mod pki_for_tests;
 mod problem;
 mod refusal;
+#[cfg(feature = "pg")]
+pub mod repeats;
 pub mod serve;
 pub mod sse;
 mod text;
 pub mod tunnel;
+#[cfg(feature = "pg")]
+pub mod watch;
 
 pub use answers::{Created, Versioned};
+#[cfg(feature = "pg")]
 pub use api::{Api, Gate, PeerBody, RouteEntry, RouteKind, openapi_json};
 pub use json::{Json, MAX_BODY, MAX_DEPTH, OptionalJson, parse, parse_value, read_body};
 pub use layers::RequestContext;

@@ -11,6 +11,7 @@
 //! one, by [`read_once`]: a single statement that carries its context.
 pub mod embedded;
 mod error;
+pub mod idempotency;
 mod login;
 pub mod migrate;
 mod pools;
@@ -27,7 +28,7 @@ pub use pools::{
     Statement, Sweep, SweepPool,
 };
 pub use read::{Entering, read_once};
-pub use tx::{Clusters, InTenant, SystemTx, TenantContext, TenantTx, rls_transaction};
+pub use tx::{Clusters, InTenant, SystemTx, TenantContext, TenantTx, Transaction, rls_transaction};
 pub use wakeups::{Wakeup, Wakeups};
 
 /// Creates the five logins and sets up the database one is connected to; run by a superuser, any number of times. Sets no

@@ -151,6 +151,57 @@ impl SystemTx {
     }
 }
 
+/// Either transaction, for what stands in both kinds.
+pub trait Transaction: Send + Sized {
+    /// The schema it works in.
+    fn schema(&self) -> Schema;
+    /// The tenant in force, if there is one.
+    fn in_force(&self) -> Option<TenantId>;
+    /// Where statements run.
+    fn connection(&mut self) -> &mut PgConnection;
+    /// Makes the changes last.
+    ///
+    /// # Errors
+    /// As [`TenantTx::commit`].
+    fn finish(self) -> impl Future<Output = Result<(), DbError>> + Send;
+}
+
+impl Transaction for TenantTx {
+    fn schema(&self) -> Schema {
+        self.open.schema
+    }
+
+    fn in_force(&self) -> Option<TenantId> {
+        Some(self.context.tenant)
+    }
+
+    fn connection(&mut self) -> &mut PgConnection {
+        self.conn()
+    }
+
+    fn finish(self) -> impl Future<Output = Result<(), DbError>> + Send {
+        self.commit()
+    }
+}
+
+impl Transaction for SystemTx {
+    fn schema(&self) -> Schema {
+        self.open.schema
+    }
+
+    fn in_force(&self) -> Option<TenantId> {
+        None
+    }
+
+    fn connection(&mut self) -> &mut PgConnection {
+        self.conn()
+    }
+
+    fn finish(self) -> impl Future<Output = Result<(), DbError>> + Send {
+        self.commit()
+    }
+}
+
 /// Runs `work` in a transaction of the caller's tenant: committed when it answers `Ok`, rolled back when it does not.
 ///
 /// # Errors
@@ -197,6 +248,7 @@ fn enter(schema: Schema, context: Option<&TenantContext>, actor: &str) -> SqlStr
 #[derive(Debug)]
 struct Open {
     conn: PoolConnection<Postgres>,
+    schema: Schema,
 }
 
 impl Open {
@@ -211,6 +263,7 @@ impl Open {
                 Ok(()) => {
                     return Ok(Self {
                         conn: opening.0.take().expect("taken only here"),
+                        schema: pool.schema(),
                     });
                 }
                 Err(error) if left > 0 && error::connection_is_gone(&error) => left -= 1,

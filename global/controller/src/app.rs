@@ -11,9 +11,27 @@ use crate::{
 };
 use exarch_common_base::Ambient;
 use exarch_common_crypto::{password::Hasher, seal::Sealer};
-use exarch_common_pg::{AppPool, SweepPool};
+use exarch_common_http::{
+    repeats::Answers,
+    watch::{WatchLimits, Watches},
+};
+use exarch_common_pg::{AppPool, SweepPool, Wakeups};
 use exarch_common_runtime::{Lifecycle, Nudge, run_reconciler};
 use std::{ops::Deref, sync::Arc};
+
+/// What the database tells of changes; see the migration that makes it tell.
+const CHANNELS: &[&str] = &[
+    "gc_access",
+    "gc_audit",
+    "gc_entitlement",
+    "gc_membership",
+    "gc_probe",
+    "gc_region",
+    "gc_session",
+    "gc_tenant",
+    "gc_user",
+];
+const ACCESS: &[&str] = &["gc_access"];
 
 /// Everything that lives as long as the process.
 pub struct Parts {
@@ -26,7 +44,11 @@ pub struct Parts {
     /// Background passes over all tenants.
     pub sweep_pool: SweepPool,
     /// Seals what lies in the database.
-    pub sealer: Sealer,
+    pub sealer: Arc<Sealer>,
+    /// What was answered to requests that may be repeated.
+    pub answers: Answers,
+    /// Lists that are watched.
+    pub watches: Watches,
     /// The keys of the installation.
     pub keys: Keys,
     /// Hashing and limits of sign-ins.
@@ -74,7 +96,11 @@ impl App {
         hasher: Hasher,
         outbound: Outbound,
     ) -> Self {
+        let sealer = Arc::new(sealer);
+        let wakeups = Arc::new(Wakeups::listen(pools.app.settings(), CHANNELS));
         Self(Arc::new(Parts {
+            watches: Watches::new(wakeups, ACCESS, WatchLimits::default()),
+            answers: Answers::new(ambient.clone(), pools.app.clone(), sealer.clone()),
             signing_in: SigningIn::new(hasher, &settings.sign_in),
             rates: Rates::new(&settings.limits),
             refusals: Refusals::default(),
@@ -94,6 +120,11 @@ impl App {
     pub fn background(&self, life: &Lifecycle) {
         let (app, ambient, stop) = (self.clone(), self.ambient.clone(), life.stop());
         life.track(audit::write_refusals(app.clone(), stop.clone()));
+        let (watches, ending) = (self.watches.clone(), stop.clone());
+        life.track(async move {
+            ending.cancelled().await;
+            watches.end();
+        });
         life.track(run_reconciler(
             Rotation(app.clone()),
             Nudge::new(),

@@ -14,7 +14,12 @@ use axum::{
 };
 use exarch_common_authz::{Action, Binding, Caller, On, Permit, Principal, Refusal, Role, Scope, Target, policy};
 use exarch_common_base::{DecisionId, RequestId, TenantId, UserId};
-use exarch_common_http::{Problem, RequestContext, RouteKind, serve::Peer};
+use exarch_common_http::{
+    Problem, RequestContext, RouteKind,
+    repeats::{Answers, Asking},
+    serve::Peer,
+    watch::{Again, Watches},
+};
 use exarch_common_pg::{Clusters, TenantContext};
 use exarch_common_wire::audit::{Actor, Entry, Outcome, PROVIDER, Source};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
@@ -39,7 +44,10 @@ impl exarch_common_http::Gate for PublicGate {
         let app = &self.0;
         let who = sessions::authenticate(app, parts).await?;
         if let Some(tenant) = who.tenant() {
-            app.rates.count(tenant)?;
+            // a stream that looks again by itself is no request of the tenant's
+            if parts.extensions.get::<Again>().is_none() {
+                app.rates.count(tenant)?;
+            }
         }
         if let Some(permission) = permission {
             let target = match (permission.scope(), who.tenant()) {
@@ -49,8 +57,21 @@ impl exarch_common_http::Gate for PublicGate {
             };
             policy::allows(&who.caller, permission, target).map_err(|refusal| who.refused(app, &refusal))?;
         }
+        let of_tenant = permission.is_none_or(|permission| permission.scope() != Scope::System);
+        parts.extensions.insert(Asking {
+            tenant: who.tenant().filter(|_| of_tenant).unwrap_or(PROVIDER),
+            caller: who.user().to_string(),
+        });
         parts.extensions.insert(who);
         Ok(())
+    }
+
+    fn answers(&self) -> Option<Answers> {
+        Some(self.0.answers.clone())
+    }
+
+    fn watches(&self) -> Option<Watches> {
+        Some(self.0.watches.clone())
     }
 }
 

@@ -6,6 +6,29 @@ use std::collections::BTreeSet;
 /// The committed descriptions of the servers' APIs.
 pub const DOCUMENTS: [&str; 2] = ["global/controller/openapi.json", "regional/gateway/openapi.json"];
 
+/// Documents whose creating routes can be repeated and whose lists can be watched.
+pub const REPEATED_AND_WATCHED: [&str; 1] = ["global/controller/openapi.json"];
+
+/// Routes that answer 201 and do not say what a repeat is answered, and lists that do not stream.
+pub fn conventions(path: &str, document: &Value) -> Vec<Violation> {
+    let items = document.get("paths").and_then(Value::as_object).into_iter().flatten();
+    let mut found = Vec::new();
+    for (route, item) in items {
+        if let Some(post) = item.get("post")
+            && post.pointer("/responses/201").is_some() != post.get("x-exarch-repeat").is_some()
+        {
+            found.push(format!("{path}: POST {route} answers 201 and is not entered by `creates`, or the reverse"));
+        }
+        let parameters = item.pointer("/get/parameters").and_then(Value::as_array);
+        let is_list = parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == "page_token"));
+        let streams = item.pointer("/get/responses/200/content/text~1event-stream").is_some();
+        if is_list != streams {
+            found.push(format!("{path}: GET {route} has pages and is not entered by `lists`, or the reverse"));
+        }
+    }
+    found
+}
+
 /// Which permissions the operations of a document need, and the operations that do not say who may call them.
 pub fn needs<'a>(path: &str, document: &'a Value, table: &BTreeSet<&str>) -> (BTreeSet<&'a str>, Vec<Violation>) {
     const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
@@ -120,6 +143,24 @@ mod tests {
         assert_eq!(dangling("openapi.json", &document("Lease")).len(), 0);
         assert_eq!(dangling("openapi.json", &document("Host")).len(), 1);
         assert_eq!(dangling("openapi.json", &json!({"$ref": "other.json#/Lease"})).len(), 1);
+    }
+
+    #[test]
+    fn a_creating_route_without_repeats_and_a_list_without_a_stream_are_caught() {
+        let check = |method: &str, operation: Value| {
+            let document = json!({"paths": {"/v1/leases": {method: operation}}});
+            conventions("openapi.json", &document).len()
+        };
+        let pages = json!([{"name": "page_token"}]);
+        let streams = json!({"200": {"content": {"text/event-stream": {}}}});
+        assert_eq!(check("post", json!({"responses": {"201": {}}})), 1);
+        assert_eq!(check("post", json!({"x-exarch-repeat": "same-answer"})), 1);
+        assert_eq!(check("get", json!({"parameters": pages})), 1);
+        assert_eq!(check("get", json!({"responses": streams})), 1);
+        assert_eq!(check("get", json!({"parameters": pages, "responses": streams})), 0);
+        let creates = json!({"responses": {"201": {}}, "x-exarch-repeat": "same-answer"});
+        assert_eq!(check("post", creates), 0);
+        assert_eq!(check("post", json!({"responses": {"200": {}}})), 0);
     }
 
     #[test]

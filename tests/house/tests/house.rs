@@ -97,6 +97,15 @@ fn the_project_speaks_of_itself_alone() {
 }
 
 #[test]
+fn what_creates_can_be_repeated_and_what_lists_can_be_watched() {
+    for path in openapi::REPEATED_AND_WATCHED {
+        let file = HOUSE.file(path).expect("the description is committed");
+        let document = serde_json::from_str(&file.text).expect("it is JSON");
+        keep(openapi::conventions(path, &document));
+    }
+}
+
+#[test]
 fn every_operation_says_who_may_call_it_and_every_permission_has_a_route() {
     let table: BTreeSet<&str> = Permission::all().map(Permission::name).collect();
     let (mut documents, mut absent) = (Vec::new(), Vec::new());

@@ -12,6 +12,8 @@ mod outage;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
+mod repeats;
+#[cfg(test)]
 mod reset;
 #[cfg(test)]
 mod second_factor;
@@ -29,6 +31,8 @@ mod tenants;
 mod tokens;
 #[cfg(test)]
 mod two_tenants;
+#[cfg(test)]
+mod watch;
 #[cfg(test)]
 mod web;
 #[cfg(test)]

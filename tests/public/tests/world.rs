@@ -95,28 +95,9 @@ impl World {
 
     /// The same, waiting for a connection no longer than the settings say.
     pub async fn over_impatient(settings_of: impl Fn(Login) -> PoolSettings) -> Self {
-        let pools = Pools {
-            app: AppPool::lazy(settings_of(Login::App)),
-            sweep: SweepPool::lazy(settings_of(Login::Sweep)),
-        };
         let (ambient, clock) = Ambient::manual(datetime!(2026-03-01 12:00 UTC), 7);
         let mail = tempfile::tempdir().unwrap();
-        let settings = json!({
-            "mail": {"transport": "file", "dir": mail.path()},
-            "database": {"app_url_file": "none", "sweep_url_file": "none"},
-            "keys": {"master_file": "none", "pepper_file": "none"},
-            "sign_in": {"per_minute": 1000},
-            "limits": {"tenant_per_minute": 300},
-        });
-        let settings: exarch_global_controller::settings::Settings = serde_json::from_value(settings).unwrap();
-        let sealer = Sealer::new(&vec![7; 32].into()).unwrap();
-        keys::make_missing(&ambient, &pools.app, &sealer).await.unwrap();
-        let keys = Keys::load(&ambient, &pools.app, &sealer, &settings.public.url)
-            .await
-            .unwrap();
-        let hasher = Hasher::with_iterations(b"pepper".to_vec().into(), NonZeroU32::MIN);
-        let outbound = Outbound::new(&settings.mail).unwrap();
-        let app = App::new(ambient, settings, pools, sealer, keys, hasher, outbound);
+        let app = controller(settings_of, ambient, mail.path()).await;
         let (router, table) = router::public(app.clone());
         Self {
             app,
@@ -128,6 +109,30 @@ impl World {
             apps: Mutex::default(),
             owner: Mutex::default(),
         }
+    }
+
+    /// Another controller over the same database, with the same clock.
+    pub async fn replica(&self) -> Replica {
+        let settings_of = |login| PoolSettings {
+            acquire_timeout: Duration::from_secs(20),
+            ..self.db().settings(login)
+        };
+        let app = controller(settings_of, self.app.ambient.clone(), self.mail.path()).await;
+        Replica(router::public(app).0)
+    }
+
+    /// Takes every role over the federation from everybody.
+    pub async fn unbind_staff(&self) {
+        let mut conn = self.db().superuser().await;
+        let end = sqlx::query("UPDATE gc.staff_binding SET ended_at = now()");
+        end.execute(&mut conn).await.unwrap();
+    }
+
+    /// All rows of a table, as text.
+    pub async fn dump(&self, table: &str) -> Vec<String> {
+        let mut conn = self.db().superuser().await;
+        let rows = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("SELECT kept::text FROM {table} kept")));
+        rows.fetch_all(&mut conn).await.unwrap()
     }
 
     pub fn db(&self) -> &TestDb {
@@ -279,6 +284,36 @@ impl World {
     }
 }
 
+async fn controller(
+    settings_of: impl Fn(Login) -> PoolSettings,
+    ambient: Ambient,
+    mail: &std::path::Path,
+) -> App {
+    let pools = Pools {
+        app: AppPool::lazy(settings_of(Login::App)),
+        sweep: SweepPool::lazy(settings_of(Login::Sweep)),
+    };
+    let settings = json!({
+        "mail": {"transport": "file", "dir": mail},
+        "database": {"app_url_file": "none", "sweep_url_file": "none"},
+        "keys": {"master_file": "none", "pepper_file": "none"},
+        "sign_in": {"per_minute": 1000},
+        "limits": {"tenant_per_minute": 300},
+    });
+    let settings: exarch_global_controller::settings::Settings = serde_json::from_value(settings).unwrap();
+    let sealer = Sealer::new(&vec![7; 32].into()).unwrap();
+    keys::make_missing(&ambient, &pools.app, &sealer).await.unwrap();
+    let keys = Keys::load(&ambient, &pools.app, &sealer, &settings.public.url)
+        .await
+        .unwrap();
+    let hasher = Hasher::with_iterations(b"pepper".to_vec().into(), NonZeroU32::MIN);
+    let outbound = Outbound::new(&settings.mail).unwrap();
+    App::new(ambient, settings, pools, sealer, keys, hasher, outbound)
+}
+
+/// Another controller over a world's database.
+pub struct Replica(Router);
+
 /// One who calls.
 #[derive(Clone)]
 pub struct Client {
@@ -329,11 +364,46 @@ impl Client {
         self.answer(request).await
     }
 
+    /// The same caller at another replica.
+    pub fn at(&self, replica: &Replica) -> Self {
+        let router = replica.0.clone();
+        Self { router, ..self.clone() }
+    }
+
     pub async fn send(&self, method: &str, path: &str, body: Option<String>) -> Answer {
+        self.send_with(method, path, &[], body).await
+    }
+
+    /// Asks for a list as a stream.
+    pub async fn stream(&self, path: &str) -> (axum::http::response::Parts, Body) {
+        let request = self.request("GET", path, &[("accept", "text/event-stream")], None);
+        self.router.clone().oneshot(request).await.unwrap().into_parts()
+    }
+
+    pub async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Answer {
+        self.answer(self.request(method, path, headers, body)).await
+    }
+
+    pub fn request(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<String>,
+    ) -> Request<Body> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header("user-agent", &self.agent);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
@@ -343,8 +413,7 @@ impl Client {
         if body.is_some() {
             request = request.header("content-type", "application/json");
         }
-        self.answer(request.body(body.map_or(Body::empty(), Body::from)).unwrap())
-            .await
+        request.body(body.map_or(Body::empty(), Body::from)).unwrap()
     }
 
     async fn answer(&self, request: Request<Body>) -> Answer {

@@ -1,6 +1,10 @@
 use super::*;
-use crate::{Json, List, Path};
-use axum::{Extension, extract::State, http::header};
+use crate::{Json, List, Path, problem::PROBLEM_JSON};
+use axum::{
+    Extension,
+    extract::State,
+    http::{StatusCode, header},
+};
 use exarch_common_authz::Action as _;
 use exarch_common_authz::perm;
 use exarch_common_base::RegionId;

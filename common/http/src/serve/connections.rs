@@ -109,6 +109,17 @@ impl Connections {
     }
 }
 
+/// Ends the connection that a request came on; in the request's extensions.
+#[derive(Clone, Debug)]
+pub struct HangUp(pub(super) CancellationToken);
+
+impl HangUp {
+    /// At once, whatever is under way on it.
+    pub fn now(&self) {
+        self.0.cancel();
+    }
+}
+
 /// Keeps a connection in the list for as long as it is served.
 #[derive(Debug)]
 pub struct Registered {

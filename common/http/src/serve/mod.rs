@@ -10,7 +10,7 @@ mod connections;
 mod later;
 mod listen;
 
-pub use connections::{Connections, Peer, Registered, TlsPeer};
+pub use connections::{Connections, HangUp, Peer, Registered, TlsPeer};
 pub use later::Later;
 pub use listen::{BindError, PlainListener, TlsListener};
 
@@ -347,8 +347,10 @@ pub(crate) async fn serve_connection<I>(
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let addr = peer.addr;
+    let hang_up = HangUp(registered.killed());
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(peer.clone());
+        request.extensions_mut().insert(hang_up.clone());
         router.clone().oneshot(request.map(Body::new))
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -17,8 +17,12 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::audit::List>(), routes!(of_tenant))
-        .route(needs::<perm::federation_audit::Read>(), routes!(of_provider))
+    api.lists(needs::<perm::audit::List>(), &["gc_audit"], routes!(of_tenant))
+        .lists(
+            needs::<perm::federation_audit::Read>(),
+            &["gc_audit"],
+            routes!(of_provider),
+        )
 }
 
 /// Which rows.

@@ -11,7 +11,10 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Target, TenantState, perm};
 use exarch_common_base::Slug;
-use exarch_common_http::{Api, Json, Path, Problem};
+use exarch_common_http::{
+    Api, Json, Path, Problem,
+    repeats::{Kept, Once, Repeat},
+};
 use exarch_common_pg::{OnConstraint, TenantTx};
 use exarch_common_wire::audit::PROVIDER;
 use serde::Deserialize;
@@ -23,7 +26,7 @@ use utoipa_axum::routes;
 const MOST: u32 = 1_000_000;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::entitlement::Grant>(), routes!(handler))
+    api.creates(needs::<perm::entitlement::Grant>(), Repeat::Same, routes!(handler))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -58,8 +61,9 @@ async fn handler(
     State(app): State<App>,
     who: Who,
     Path(key): Path<TenantKey>,
+    once: Once,
     Json(input): Json<Grant>,
-) -> Result<(StatusCode, Json<Entitlement>), Problem> {
+) -> Result<Kept, Problem> {
     let _permit = who.check::<perm::entitlement::Grant>(&app, Target::System)?;
     let now = app.ambient.now();
     let from = input.from.unwrap_or(now);
@@ -111,7 +115,9 @@ async fn handler(
         audit::record(&mut tx, &entry.after(after.clone())).await?;
     }
     passports::touch_tenant(&app, &mut tx).await?;
-    tx.commit().await?;
+    let kept = once
+        .commit(tx, entitlement.id, (StatusCode::CREATED, Json(&entitlement)))
+        .await?;
     passports::nudge(&app);
-    Ok((StatusCode::CREATED, Json(entitlement)))
+    Ok(kept)
 }

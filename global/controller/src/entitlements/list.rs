@@ -13,7 +13,11 @@ use exarch_common_pg::TenantTx;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::entitlement::List>(), routes!(handler))
+    api.lists(
+        needs::<perm::entitlement::List>(),
+        &["gc_entitlement"],
+        routes!(handler),
+    )
 }
 
 /// The regions that the tenant is entitled to, newest first.

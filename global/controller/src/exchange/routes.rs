@@ -6,6 +6,10 @@ use utoipa_axum::routes;
 
 /// Adds the room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(RouteKind::SelfOnly, routes!(my_regions::handler))
+    api.lists(
+        RouteKind::SelfOnly,
+        &["gc_entitlement", "gc_region"],
+        routes!(my_regions::handler),
+    )
         .route(RouteKind::SelfOnly, routes!(token::handler))
 }

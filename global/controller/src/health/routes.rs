@@ -7,5 +7,5 @@ use utoipa_axum::routes;
 
 /// Adds the room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::region::Read>(), routes!(probes::handler))
+    api.lists(needs::<perm::region::Read>(), &["gc_probe"], routes!(probes::handler))
 }

@@ -11,7 +11,10 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{PermissionSet, Role, Scope, Target, perm};
 use exarch_common_base::{RegionId, TenantId, UserId};
-use exarch_common_http::{Api, Json, Path, Problem};
+use exarch_common_http::{
+    Api, Json, Path, Problem,
+    repeats::{Kept, Once, Repeat},
+};
 use exarch_common_pg::{OnConstraint, TenantTx};
 use exarch_common_wire::audit::Entry;
 use serde::Deserialize;
@@ -21,7 +24,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::membership::Grant>(), routes!(handler))
+    api.creates(needs::<perm::membership::Grant>(), Repeat::Same, routes!(handler))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -53,8 +56,9 @@ async fn handler(
     State(app): State<App>,
     who: Who,
     Path(key): Path<TenantKey>,
+    once: Once,
     Json(input): Json<Grant>,
-) -> Result<(StatusCode, Json<MembershipOut>), Problem> {
+) -> Result<Kept, Problem> {
     let tenant = key.of_seat(&who)?;
     let permit = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
     let roles = grantable(&input.roles, permit.caller().tenant_wide())?;
@@ -88,9 +92,11 @@ async fn handler(
     })
     .await?;
     passports::touch_tenant(&app, &mut tx).await?;
-    tx.commit().await?;
+    let kept = once
+        .commit(tx, membership.id, (StatusCode::CREATED, Json(membership.out(user))))
+        .await?;
     passports::nudge(&app);
-    Ok((StatusCode::CREATED, Json(membership.out(user))))
+    Ok(kept)
 }
 
 fn refused(pointer: &str, reason: &str) -> Problem {

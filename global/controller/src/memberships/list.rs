@@ -14,7 +14,11 @@ use exarch_common_pg::TenantTx;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::membership::List>(), routes!(handler))
+    api.lists(
+        needs::<perm::membership::List>(),
+        &["gc_membership", "gc_user"],
+        routes!(handler),
+    )
 }
 
 /// The people of the tenant and their roles, newest first.

@@ -4,7 +4,10 @@ use crate::{app::App, audit, gate::Who};
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::Slug;
-use exarch_common_http::{Json, Path, Problem};
+use exarch_common_http::{
+    Json, Path, Problem,
+    repeats::{Kept, Once},
+};
 use exarch_common_pg::SystemTx;
 use exarch_common_wire::audit::PROVIDER;
 
@@ -17,7 +20,8 @@ pub(super) async fn handler(
     State(app): State<App>,
     who: Who,
     Path(slug): Path<Slug>,
-) -> Result<(StatusCode, Json<register::JoinToken>), Problem> {
+    once: Once,
+) -> Result<Kept, Problem> {
     let permit = who.check::<perm::region::Register>(&app, Target::System)?;
     let now = app.ambient.now();
     let mut tx = SystemTx::begin(&app.app_pool, "new-join-token").await?;
@@ -31,6 +35,5 @@ pub(super) async fn handler(
     let token = register::make_token(&app, &who, &permit, &mut tx, region.id, now).await?;
     let entry = who.entry(&app, PROVIDER, "region.create-join-token", ("region", region.id));
     audit::record(&mut tx, &entry).await?;
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(token)))
+    once.commit(tx, region.id, (StatusCode::CREATED, Json(token))).await
 }

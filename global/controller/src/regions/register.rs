@@ -10,7 +10,10 @@ use axum::{
 };
 use exarch_common_authz::{Permit, Target, perm};
 use exarch_common_base::{ExposeSecret, RegionId, SecretString, Slug};
-use exarch_common_http::{Json, Problem};
+use exarch_common_http::{
+    Json, Problem,
+    repeats::{Kept, Once},
+};
 use exarch_common_pg::{OnConstraint, SystemTx};
 use exarch_common_wire::audit::PROVIDER;
 use serde::{Deserialize, Serialize};
@@ -60,19 +63,20 @@ pub(super) struct Registered {
 pub(super) async fn handler(
     State(app): State<App>,
     who: Who,
+    once: Once,
     Json(input): Json<NewRegion>,
-) -> Result<(StatusCode, Json<Registered>), Problem> {
+) -> Result<Kept, Problem> {
     let permit = who.check::<perm::region::Register>(&app, Target::System)?;
-    let registered = run(&app, &who, &permit, input).await?;
-    Ok((StatusCode::CREATED, Json(registered)))
+    run(&app, &who, &permit, once, input).await
 }
 
 async fn run(
     app: &App,
     who: &Who,
     permit: &Permit<perm::region::Register>,
+    once: Once,
     input: NewRegion,
-) -> Result<Registered, Problem> {
+) -> Result<Kept, Problem> {
     check(&input)?;
     let now = app.ambient.now();
     let region = Region {
@@ -83,6 +87,7 @@ async fn run(
         console_url: input.console_url,
         lifecycle: LifeCycle::Registered,
     };
+    let id = region.id;
     let mut tx = SystemTx::begin(&app.app_pool, "register-region").await?;
     store::insert(tx.conn(), &region, now)
         .await
@@ -101,11 +106,11 @@ async fn run(
     audit::record(&mut tx, &entry).await?;
     passports::found(app, tx.conn(), region.id).await?;
     let mut shown = show(app, tx.conn(), vec![region]).await?;
-    tx.commit().await?;
-    Ok(Registered {
+    let registered = Registered {
         region: shown.remove(0),
         join_token,
-    })
+    };
+    once.commit(tx, id, (StatusCode::CREATED, Json(registered))).await
 }
 
 /// A new token in the place of those before it.

@@ -2,13 +2,21 @@
 use super::{get, list, new_token, register};
 use crate::{app::App, gate::needs};
 use exarch_common_authz::perm;
-use exarch_common_http::Api;
+use exarch_common_http::{Api, repeats::Repeat};
 use utoipa_axum::routes;
 
 /// Adds the room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::region::List>(), routes!(list::handler))
-        .route(needs::<perm::region::Register>(), routes!(register::handler))
+    api.lists(needs::<perm::region::List>(), &["gc_region"], routes!(list::handler))
+        .creates(
+            needs::<perm::region::Register>(),
+            Repeat::Secret,
+            routes!(register::handler),
+        )
         .route(needs::<perm::region::Read>(), routes!(get::handler))
-        .route(needs::<perm::region::Register>(), routes!(new_token::handler))
+        .creates(
+            needs::<perm::region::Register>(),
+            Repeat::Secret,
+            routes!(new_token::handler),
+        )
 }

@@ -10,7 +10,10 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_base::{ExposeSecret, SecretString, UserId};
 use exarch_common_crypto::totp::{DIGITS, PERIOD, Secret};
-use exarch_common_http::{Api, Json, Path, Problem, RouteKind};
+use exarch_common_http::{
+    Api, Json, Path, Problem, RouteKind,
+    repeats::{Kept, Once, Repeat},
+};
 use exarch_common_pg::{OnConstraint, SystemTx};
 use exarch_common_wire::audit::{Actor, PROVIDER};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -26,7 +29,7 @@ use uuid::Uuid;
 const LIFE: Duration = Duration::minutes(15);
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(RouteKind::SelfOnly, routes!(start))
+    api.creates(RouteKind::SelfOnly, Repeat::Secret, routes!(start))
         .route(RouteKind::SelfOnly, routes!(verify))
         .route(RouteKind::SelfOnly, routes!(remove))
         .route(RouteKind::SelfOnly, routes!(new_codes))
@@ -146,15 +149,15 @@ struct Shown {
 async fn start(
     State(app): State<App>,
     who: Who,
+    once: Once,
     Json(input): Json<Start>,
-) -> Result<(StatusCode, Json<Enrolment>), Problem> {
+) -> Result<Kept, Problem> {
     sign_in::confirm(&app, who.origin(), who.user(), input.password, input.totp.as_ref()).await?;
     let mut tx = SystemTx::begin(&app.app_pool, "enrol-totp").await?;
     let person = users::find(&app, tx.conn(), who.user()).await?;
     let person = person.ok_or_else(crate::gate::unauthenticated)?;
     let enrolment = begin(&app, tx.conn(), who.user(), &person.email).await?;
-    tx.commit().await?;
-    Ok((StatusCode::CREATED, Json(enrolment)))
+    once.commit(tx, enrolment.id, (StatusCode::CREATED, Json(enrolment))).await
 }
 
 /// Puts an enrolment in force by the first code of the app.

@@ -17,9 +17,14 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(RouteKind::SelfOnly, routes!(mine))
-        .route(needs::<perm::session::List>(), routes!(of_member))
-        .route(needs::<perm::federation_session::List>(), routes!(of_anyone))
+    const CHANNELS: &[&str] = &["gc_session"];
+    api.lists(RouteKind::SelfOnly, CHANNELS, routes!(mine))
+        .lists(needs::<perm::session::List>(), CHANNELS, routes!(of_member))
+        .lists(
+            needs::<perm::federation_session::List>(),
+            CHANNELS,
+            routes!(of_anyone),
+        )
 }
 
 /// A session as it is told.

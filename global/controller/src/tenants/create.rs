@@ -10,7 +10,10 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Role, Target, TenantState, perm};
 use exarch_common_base::{Slug, TenantId};
-use exarch_common_http::{Api, Json, Problem, Text};
+use exarch_common_http::{
+    Api, Json, Problem, Text,
+    repeats::{Kept, Once, Repeat},
+};
 use exarch_common_pg::{OnConstraint, TenantTx};
 use exarch_common_wire::audit::PROVIDER;
 use serde::{Deserialize, Serialize};
@@ -22,7 +25,7 @@ use utoipa_axum::routes;
 const RESERVED: [&str; 1] = ["provider"];
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::tenant::Create>(), routes!(handler))
+    api.creates(needs::<perm::tenant::Create>(), Repeat::Secret, routes!(handler))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -64,8 +67,9 @@ struct CreatedTenant {
 async fn handler(
     State(app): State<App>,
     who: Who,
+    once: Once,
     Json(input): Json<NewTenant>,
-) -> Result<(StatusCode, Json<CreatedTenant>), Problem> {
+) -> Result<Kept, Problem> {
     let _permit = who.check::<perm::tenant::Create>(&app, Target::System)?;
     if RESERVED.contains(&input.slug.as_str()) {
         return Err(Problem::unprocessable("reserved-slug")
@@ -100,9 +104,11 @@ async fn handler(
     let entry = who.entry(&app, PROVIDER, "tenant.create", ("tenant", tenant.id));
     audit::record(&mut tx, &entry.after(after)).await?;
     passports::touch_tenant(&app, &mut tx).await?;
-    tx.commit().await?;
+    let id = tenant.id;
+    let answer = (StatusCode::CREATED, Json(CreatedTenant { tenant, admin }));
+    let kept = once.commit(tx, id, answer).await?;
     passports::nudge(&app);
-    Ok((StatusCode::CREATED, Json(CreatedTenant { tenant, admin })))
+    Ok(kept)
 }
 
 /// The one grant that needs no role in the tenant: it has nobody yet who could make it. It stands in the tenant's own audit.

@@ -12,7 +12,7 @@ use exarch_common_pg::SystemTx;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::tenant::List>(), routes!(list))
+    api.lists(needs::<perm::tenant::List>(), &["gc_tenant"], routes!(list))
         .route(needs::<perm::tenant::Read>(), routes!(read))
 }
 

@@ -9,7 +9,10 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::{ExposeSecret, SecretString, UserId};
-use exarch_common_http::{Api, Json, Problem, Text};
+use exarch_common_http::{
+    Api, Json, Problem, Text,
+    repeats::{Kept, Once, Repeat},
+};
 use exarch_common_pg::{OnConstraint, TenantTx};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
@@ -17,7 +20,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::user::Invite>(), routes!(handler))
+    api.creates(needs::<perm::user::Invite>(), Repeat::Secret, routes!(handler))
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -59,8 +62,9 @@ struct Invited {
 async fn handler(
     State(app): State<App>,
     who: Who,
+    once: Once,
     Json(input): Json<Invite>,
-) -> Result<(StatusCode, Json<Invited>), Problem> {
+) -> Result<Kept, Problem> {
     let tenant = who.tenant_in_force()?;
     let permit = who.check::<perm::user::Invite>(&app, Target::Tenant(tenant))?;
     // to invite somebody is to give roles
@@ -85,9 +89,10 @@ async fn handler(
     })
     .await?;
     passports::touch_tenant(&app, &mut tx).await?;
-    tx.commit().await?;
+    let answer = (StatusCode::CREATED, Json(Invited { created, roles: names }));
+    let kept = once.commit(tx, id, answer).await?;
     passports::nudge(&app);
-    Ok((StatusCode::CREATED, Json(Invited { created, roles: names })))
+    Ok(kept)
 }
 
 /// What is needed to make a person. The password is hashed before a transaction is open: that takes its time.

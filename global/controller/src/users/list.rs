@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(needs::<perm::user::List>(), routes!(list))
+    api.lists(needs::<perm::user::List>(), &["gc_membership", "gc_user"], routes!(list))
         .route(needs::<perm::user::Read>(), routes!(read))
 }
 

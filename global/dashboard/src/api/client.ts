@@ -14,7 +14,8 @@ export function onSignedOut(callback: () => void): void {
   whenSignedOut = callback;
 }
 
-export const api = createClient<paths>({
+// A list is asked for as one page: streams are not for this client.
+export const api = createClient<paths, 'application/json' | 'application/problem+json'>({
   baseUrl: location.origin,
   headers: { accept: 'application/json, application/problem+json' },
   fetch: (request) =>

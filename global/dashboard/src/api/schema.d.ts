@@ -2086,6 +2086,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AuditRow"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -2769,6 +2770,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_AuditRow"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -2860,6 +2862,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Session"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -3666,6 +3669,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_MyRegion"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -3837,6 +3841,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Session"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -4280,7 +4285,10 @@ export interface operations {
     enrolTotp: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key and body have no effect again; the secret is not shown again */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4335,6 +4343,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The first request with this Idempotency-Key is under way, or has shown its secret already: `id` names what it made */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Payload Too Large */
             413: {
                 headers: {
@@ -4353,7 +4370,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity */
+            /** @description The Idempotency-Key came with another body before */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4659,6 +4676,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Region"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -4729,7 +4747,10 @@ export interface operations {
     registerRegion: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key and body have no effect again; the secret is not shown again */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -4784,7 +4805,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The slug is, or was, another region's */
+            /** @description The slug is, or was, another region's. Or the first request with this Idempotency-Key is under way, or has shown its secret already: `id` names what it made */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -4811,7 +4832,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity */
+            /** @description The Idempotency-Key came with another body before */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -4938,7 +4959,10 @@ export interface operations {
     createJoinToken: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key and body have no effect again; the secret is not shown again */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description The region's slug */
                 slug: string;
@@ -4992,8 +5016,17 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Its gateway has joined already */
+            /** @description Its gateway has joined already. Or the first request with this Idempotency-Key is under way, or has shown its secret already: `id` names what it made */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The Idempotency-Key came with another body before */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -5054,6 +5087,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Probe"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -5237,6 +5271,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Tenant"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -5307,7 +5342,10 @@ export interface operations {
     createTenant: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key and body have no effect again; the secret is not shown again */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -5362,7 +5400,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The slug is taken */
+            /** @description The slug is taken. Or the first request with this Idempotency-Key is under way, or has shown its secret already: `id` names what it made */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5389,7 +5427,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity */
+            /** @description The Idempotency-Key came with another body before */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5663,6 +5701,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Entitlement"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -5733,7 +5772,10 @@ export interface operations {
     grantEntitlement: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key and body get the same answer and have no effect again */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description Id or slug of the tenant */
                 id: string;
@@ -5791,7 +5833,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The tenant is entitled to the region already, or is being deleted */
+            /** @description The tenant is entitled to the region already, or is being deleted. Or the first request with this Idempotency-Key is under way */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -5818,7 +5860,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity */
+            /** @description The Idempotency-Key came with another body before */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -5966,6 +6008,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Membership"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -6036,7 +6079,10 @@ export interface operations {
     grantMembership: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key and body get the same answer and have no effect again */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @description Id or slug of the tenant in force */
                 id: string;
@@ -6094,7 +6140,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The person is a member already */
+            /** @description The person is a member already. Or the first request with this Idempotency-Key is under way */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6121,7 +6167,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity */
+            /** @description The Idempotency-Key came with another body before */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6653,6 +6699,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Member"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
@@ -6723,7 +6770,10 @@ export interface operations {
     createUser: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Makes the request safe to repeat: for 24 hours the same key and body have no effect again; the secret is not shown again */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -6778,7 +6828,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The address is taken: grant a membership instead */
+            /** @description The address is taken: grant a membership instead. Or the first request with this Idempotency-Key is under way, or has shown its secret already: `id` names what it made */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6805,7 +6855,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Unprocessable Entity */
+            /** @description The Idempotency-Key came with another body before */
             422: {
                 headers: {
                     [name: string]: unknown;
@@ -6953,6 +7003,7 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page_Session"];
+                    "text/event-stream": string;
                 };
             };
             /** @description Bad Request */
