@@ -122,6 +122,11 @@ permissions! {
         list List Read "List where anybody is signed in.";
         revoke Revoke Write "End anybody's sessions.";
     }
+    federation_user in System {
+        read Read Read "Find a person by address and show whether the account may sign in.";
+        disable Disable Write "Disable a person's account everywhere, and end all its sessions.";
+        enable Enable Write "Let a disabled account sign in again.";
+    }
     user in Tenant {
         list List Read "List the people of the tenant.";
         read Read Read "Show one person of the tenant.";

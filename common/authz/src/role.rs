@@ -123,6 +123,9 @@ impl Role {
                         "federation_audit.read",
                         "federation_session.list",
                         "federation_session.revoke",
+                        "federation_user.read",
+                        "federation_user.disable",
+                        "federation_user.enable",
                     ]))
                 }
             }

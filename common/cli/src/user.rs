@@ -1,12 +1,14 @@
 //! `exarch user`: the people of the tenant in force.
 use crate::{
-    Failure, bootstrap,
+    Failure,
+    api::Api,
+    bootstrap,
     context::Context,
     names::Kind,
     tables::{Column, Names, column, state},
 };
-use clap::Subcommand;
-use serde_json::json;
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
 /// People, as memberships name them.
 pub const USER: Kind = Kind {
@@ -33,6 +35,56 @@ pub enum Command {
         #[arg(long = "role", value_name = "ROLE", required = true)]
         roles: Vec<String>,
     },
+    /// Show a person of any tenant, for the provider's staff
+    Find {
+        #[command(flatten)]
+        person: Person,
+    },
+    /// Disable an account in the whole federation and end all its sessions, for the provider's staff
+    Disable {
+        #[command(flatten)]
+        person: Person,
+        /// For the audit, one sentence
+        #[arg(long)]
+        reason: String,
+    },
+    /// Let a disabled account sign in again, for the provider's staff
+    Enable {
+        #[command(flatten)]
+        person: Person,
+        /// For the audit, one sentence
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Who, whichever tenants they belong to.
+#[derive(Args, Debug)]
+pub struct Person {
+    /// Address or id
+    #[arg(value_name = "EMAIL|ID")]
+    person: String,
+}
+
+impl Person {
+    async fn found(&self, global: &Api) -> Result<Value, Failure> {
+        if USER.is_id(&self.person) {
+            return global.get(&format!("/v1/federation-users/{}", self.person)).await;
+        }
+        global
+            .post("/v1/federation-users/find", &json!({ "email": self.person }))
+            .await
+    }
+
+    /// Puts the account into another state.
+    async fn step(&self, cx: &Context, action: &str, told: &str, reason: &str) -> Result<(), Failure> {
+        let global = cx.global().await?;
+        let found = self.found(&global).await?;
+        let text = |key: &str| found.get(key).and_then(Value::as_str).unwrap_or_default();
+        cx.confirm(&format!("{} {told}", text("email"))).await?;
+        let path = format!("/v1/federation-users/{}/{action}", text("id"));
+        cx.out.one(&global.post(&path, &json!({ "reason": reason })).await?)
+    }
 }
 
 const COLUMNS: &[Column] = &[
@@ -45,15 +97,25 @@ const COLUMNS: &[Column] = &[
 
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
-    let global = cx.global_in_tenant().await?;
     match command {
-        Command::List => cx
-            .out
-            .list("users", COLUMNS, &global.list("/v1/users").await?, &Names::default()),
+        Command::List => {
+            let people = cx.global_in_tenant().await?.list("/v1/users").await?;
+            cx.out.list("users", COLUMNS, &people, &Names::default())
+        }
         Command::Create { email, name, roles } => {
             let body = json!({ "email": email, "display_name": name, "roles": roles });
-            let answer = global.post("/v1/users", &body).await?;
+            let answer = cx.global_in_tenant().await?.post("/v1/users", &body).await?;
             bootstrap::person(cx, &answer, &answer)
+        }
+        Command::Find { person } => cx.out.one(&person.found(&cx.global().await?).await?),
+        Command::Disable { person, reason } => {
+            let told = "is signed out everywhere and signs in nowhere, in all tenants.";
+            person.step(cx, "disable", told, &reason).await
+        }
+        Command::Enable { person, reason } => {
+            person
+                .step(cx, "enable", "can sign in again, with what it might before.", &reason)
+                .await
         }
     }
 }

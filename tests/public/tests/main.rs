@@ -1,5 +1,7 @@
 //! The public listener from the outside: a real router over a real Postgres.
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod audit;
 #[cfg(test)]
 mod background;

@@ -50,6 +50,14 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
             format!("/v1/federation-users/{user}/sessions/ses_00000000000000000000000000000000"),
             Value::Null,
         ),
+        "POST /v1/federation-users/find" => Staff(
+            "/v1/federation-users/find".into(),
+            json!({"email": "member@north.example"}),
+        ),
+        "GET /v1/federation-users/{id}" => Staff(format!("/v1/federation-users/{user}"), Value::Null),
+        "POST /v1/federation-users/{id}/disable" | "POST /v1/federation-users/{id}/enable" => {
+            Staff(route[5..].replace("{id}", user), json!({"reason": "x"}))
+        }
         "GET /v1/me/sessions" => Own,
         "GET /v1/tenants/{id}/memberships" => Hidden(format!("{of_tenant}/memberships"), Value::Null),
         "POST /v1/tenants/{id}/memberships" => Hidden(

@@ -130,6 +130,15 @@ pub async fn seats(app: &App, user: UserId) -> Result<Vec<Seat>, DbError> {
     Ok(seats)
 }
 
+/// The tenants a person belongs to, whether or not signing in to them is possible now.
+///
+/// # Errors
+/// The database.
+pub async fn tenants_of(app: &App, user: UserId) -> Result<Vec<TenantId>, DbError> {
+    let seats = store::seats(&app.sweep_pool, user, app.ambient.now()).await?;
+    Ok(seats.into_iter().map(|seat| seat.tenant.id).collect())
+}
+
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
     let api = list::routes(api);

@@ -16,7 +16,7 @@ mod store;
 mod tests;
 mod touch;
 
-pub use expire::EndByTime;
+pub use expire::{EndByTime, touch_due, touch_later};
 pub use push::Pushes;
 pub use routes::peer_routes;
 pub use store::Standing;

@@ -216,20 +216,38 @@ pub(super) async fn revocations(
     Ok(passport::Revocations { sessions })
 }
 
-/// SHA-256 of a section's contents as stored; none where there is none, or is no more.
-pub(super) async fn section_digest(
+/// SHA-256 of a section's contents as stored, none where there is none or is no more, and when it is to be looked at again.
+pub(super) async fn section_stored(
     conn: &mut PgConnection,
     region: RegionId,
     id: &str,
-) -> Result<Option<Vec<u8>>, DbError> {
-    let found = sqlx::query_scalar!(
-        "SELECT sha256 FROM gc.passport_section WHERE region_id = $1 AND id = $2",
+) -> Result<(Option<Vec<u8>>, Option<OffsetDateTime>), DbError> {
+    let found = sqlx::query!(
+        "SELECT sha256, ends_at FROM gc.passport_section WHERE region_id = $1 AND id = $2",
         region.uuid(),
         id
     )
     .fetch_optional(conn)
     .await?;
-    Ok(found.flatten())
+    Ok(found.map_or((None, None), |found| (found.sha256, found.ends_at)))
+}
+
+/// When a section that stays as it is is to be looked at again.
+pub(super) async fn set_end(
+    conn: &mut PgConnection,
+    region: RegionId,
+    id: &str,
+    ends_at: Option<OffsetDateTime>,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.passport_section SET ends_at = $3 WHERE region_id = $1 AND id = $2",
+        region.uuid(),
+        id,
+        ends_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 pub(super) async fn section_version(
@@ -520,4 +538,16 @@ pub(super) async fn ended(conn: &mut PgConnection, now: OffsetDateTime) -> Resul
     )
     .fetch_all(conn)
     .await?)
+}
+
+/// Lets the sections of these ids be looked at again, in every region.
+pub(super) async fn end_sections(conn: &mut PgConnection, ids: &[String], now: OffsetDateTime) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.passport_section SET ends_at = $2 WHERE id = ANY($1)",
+        ids,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

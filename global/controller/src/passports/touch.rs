@@ -133,10 +133,12 @@ async fn advance(
     let mut changed = false;
     for section in sections {
         let digest = section.contents.as_deref().map(sha256);
-        let stored = store::section_digest(&mut *conn, head.region, &section.id).await?;
+        let (stored, ends_at) = store::section_stored(&mut *conn, head.region, &section.id).await?;
         if stored != digest.map(|d| d.to_vec()) {
             store::put_section(&mut *conn, head.region, version, &section, digest).await?;
             changed = true;
+        } else if ends_at != section.ends_at {
+            store::set_end(&mut *conn, head.region, &section.id, section.ends_at).await?;
         }
     }
     if !changed {

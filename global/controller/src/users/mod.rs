@@ -3,6 +3,7 @@
 mod create;
 mod email;
 mod list;
+mod standing;
 mod store;
 
 pub use create::{Created, NewUser, create, ensure};
@@ -86,5 +87,5 @@ pub async fn briefs(
 
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    create::routes(list::routes(api))
+    standing::routes(create::routes(list::routes(api)))
 }

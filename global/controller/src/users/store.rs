@@ -36,6 +36,44 @@ pub async fn by_email(conn: &mut PgConnection, index: &[u8; 32]) -> Result<Optio
     .await?)
 }
 
+/// A person's state, with the account held until the end of the transaction. The accounts of the provider's administrators
+/// are held with it, in one order, so that of two who disable each other one is seen as the last.
+pub async fn lock(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>, DbError> {
+    sqlx::query!(
+        "SELECT id FROM gc.user
+          WHERE id = $1 OR id IN (SELECT user_id FROM gc.staff_binding WHERE role = 'system-admin' AND ended_at IS NULL)
+          ORDER BY id FOR UPDATE",
+        id.uuid()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    by_id(conn, id).await
+}
+
+/// Whether somebody else administers the federation without an end.
+pub async fn other_system_admin(conn: &mut PgConnection, id: UserId) -> Result<bool, DbError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM gc.staff_binding b JOIN gc.user u ON u.id = b.user_id
+                         WHERE b.role = 'system-admin' AND b.ended_at IS NULL AND b.until_at IS NULL
+                           AND u.state = 'active' AND u.id <> $1) AS \"any!\"",
+        id.uuid()
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
+pub async fn set_state(conn: &mut PgConnection, id: UserId, state: &str, now: OffsetDateTime) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.user SET state = $2, updated_at = $3 WHERE id = $1",
+        id.uuid(),
+        state,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 pub struct Insert<'a> {
     pub id: UserId,
     pub email_sealed: &'a [u8],
