@@ -2,9 +2,11 @@
 use crate::{
     Failure,
     api::Api,
-    bootstrap, cluster,
+    bootstrap,
+    cluster::{self, Within},
     context::Context,
     host,
+    listing::{self, At, Listing},
     names::{self, Kind},
     tables::{Column, column, number, state},
 };
@@ -34,11 +36,9 @@ const TOKEN: Kind = Kind {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// List agents
-    List {
-        /// Of this cluster alone
-        #[arg(long)]
-        cluster: Option<String>,
-    },
+    List(Within),
+    /// Show agents, and then how they change, until Ctrl-C
+    Watch(Within),
     /// Show one agent
     Get {
         /// Name or id
@@ -120,6 +120,8 @@ pub enum Token {
     },
     /// List tokens, without what they open
     List,
+    /// Show tokens, and then how they change, until Ctrl-C
+    Watch,
     /// End a token that nobody has used
     Revoke {
         /// Id
@@ -161,15 +163,13 @@ async fn find(region: &Api, text: &str, cluster: Option<&str>) -> Result<String,
 
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    let watching = matches!(command, Command::Watch(_));
     let region = cx.region().await?;
     match command {
-        Command::List { cluster } => {
-            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
-            let agents = region
-                .some(PATH, &names::within(cluster.as_deref()), usize::MAX)
-                .await?;
-            let names = cx.names(&region, &[cluster::PATH, "/v1/hosts"]).await?;
-            cx.out.list("agents", COLUMNS, &agents, &names)
+        Command::List(within) | Command::Watch(within) => {
+            let cluster = within.id(&region).await?;
+            let listing = Listing::new("agents", COLUMNS, At::Region, PATH).within(cluster);
+            listing::show(cx, watching, &listing.named_by(&[cluster::PATH, "/v1/hosts"])).await
         }
         Command::Get { agent, cluster } => {
             let id = find(&region, &agent, cluster.as_deref()).await?;
@@ -251,15 +251,8 @@ async fn token(cx: &Context, region: &Api, verb: Token) -> Result<(), Failure> {
                 "On the agent's host, give the token on standard input to this; it is shown once and works once:",
             )
         }
-        Token::List => {
-            let tokens = region.list(TOKENS).await?;
-            cx.out.list(
-                "bootstrap tokens",
-                OF_TOKENS,
-                &tokens,
-                &cx.names(region, &[cluster::PATH]).await?,
-            )
-        }
+        Token::List => listing::show(cx, false, &tokens()).await,
+        Token::Watch => listing::show(cx, true, &tokens()).await,
         Token::Revoke { bootstrap } => {
             let id = names::resolve(region, &TOKEN, TOKENS, &bootstrap, None).await?;
             region.delete(&format!("{TOKENS}/{id}")).await?;
@@ -267,4 +260,8 @@ async fn token(cx: &Context, region: &Api, verb: Token) -> Result<(), Failure> {
             Ok(())
         }
     }
+}
+
+fn tokens() -> Listing {
+    Listing::new("bootstrap tokens", OF_TOKENS, At::Region, TOKENS).named_by(&[cluster::PATH])
 }

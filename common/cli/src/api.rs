@@ -8,6 +8,8 @@ use std::time::Duration;
 
 /// How long to wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than any stream lasts.
+const STREAM: Duration = Duration::from_secs(24 * 60 * 60);
 /// Items of one page.
 const PAGE: usize = 100;
 
@@ -42,6 +44,14 @@ impl Api {
     async fn query(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let request = self.client.request(Method::GET, path).query(query);
         Ok(self.client.send(request.timeout(self.timeout)).await?)
+    }
+
+    /// A list as a stream of events, unread.
+    pub async fn stream(&self, path: &str, query: &[(&str, &str)]) -> Result<reqwest::Response, Failure> {
+        let request = self.client.request(Method::GET, path).query(query);
+        let request = request.header(reqwest::header::ACCEPT, "text/event-stream");
+        // It has no end by itself; whoever reads it notices when it falls silent.
+        Ok(self.client.open(request.timeout(STREAM)).await?)
     }
 
     /// `POST` with a body.

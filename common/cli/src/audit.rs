@@ -1,12 +1,12 @@
 //! `exarch audit` and `exarch federation-audit`: what happened, newest first.
 use crate::{
     Failure,
-    api::Api,
     context::Context,
-    tables::{Column, Names, column, number, state},
+    listing::{self, At, Listing},
+    tables::{Column, column, number, state},
     times,
 };
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 /// Verbs.
 #[derive(Subcommand, Debug)]
@@ -16,25 +16,37 @@ pub enum Command {
         /// Rows at most
         #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
         limit: u32,
-        /// This action alone, as membership.grant
-        #[arg(long)]
-        action: Option<String>,
-        /// What this one did alone, by id; in a region
-        #[arg(long, value_name = "ID")]
-        actor: Option<String>,
-        /// What was done to this thing alone, by id; in a region
-        #[arg(long, value_name = "ID")]
-        target: Option<String>,
-        /// What ended like this alone: ok, denied or failed; in a region
-        #[arg(long, value_parser = ["ok", "denied", "failed"])]
-        outcome: Option<String>,
-        /// Not before this time; in a region
-        #[arg(long, value_name = "TIME", value_parser = times::instant)]
-        since: Option<String>,
-        /// Before this time; in a region
-        #[arg(long, value_name = "TIME", value_parser = times::instant)]
-        until: Option<String>,
+        #[command(flatten)]
+        which: Which,
     },
+    /// Show what happened lately, and then what happens, until Ctrl-C
+    Watch {
+        #[command(flatten)]
+        which: Which,
+    },
+}
+
+/// Which rows.
+#[derive(Args, Debug)]
+pub struct Which {
+    /// This action alone, as membership.grant
+    #[arg(long)]
+    action: Option<String>,
+    /// What this one did alone, by id; in a region
+    #[arg(long, value_name = "ID")]
+    actor: Option<String>,
+    /// What was done to this thing alone, by id; in a region
+    #[arg(long, value_name = "ID")]
+    target: Option<String>,
+    /// What ended like this alone: ok, denied or failed; in a region
+    #[arg(long, value_parser = ["ok", "denied", "failed"])]
+    outcome: Option<String>,
+    /// Not before this time; in a region
+    #[arg(long, value_name = "TIME", value_parser = times::instant)]
+    since: Option<String>,
+    /// Before this time; in a region
+    #[arg(long, value_name = "TIME", value_parser = times::instant)]
+    until: Option<String>,
 }
 
 const COLUMNS: &[Column] = &[
@@ -49,41 +61,37 @@ const COLUMNS: &[Column] = &[
 
 /// Of the tenant in force, at the global or in the region of `--region`.
 pub async fn of_tenant(cx: &Context, command: Command) -> Result<(), Failure> {
-    let api = if cx.flags.region.is_some() {
-        cx.region().await?
+    let at = if cx.flags.region.is_some() {
+        At::Region
     } else {
-        cx.global_in_tenant().await?
+        At::Tenant
     };
-    list(cx, &api, "/v1/audit", command).await
+    show(cx, at, "/v1/audit", command).await
 }
 
 /// Of the provider.
 pub async fn of_federation(cx: &Context, command: Command) -> Result<(), Failure> {
-    list(cx, &cx.global().await?, "/v1/federation-audit", command).await
+    show(cx, At::Global, "/v1/federation-audit", command).await
 }
 
-async fn list(cx: &Context, api: &Api, path: &str, command: Command) -> Result<(), Failure> {
-    let Command::List {
-        limit,
-        action,
-        actor,
-        target,
-        outcome,
-        since,
-        until,
-    } = command;
+async fn show(cx: &Context, at: At, path: &str, command: Command) -> Result<(), Failure> {
+    let (which, most) = match command {
+        Command::List { limit, which } => (which, Some(limit)),
+        Command::Watch { which } => (which, None),
+    };
     let given = [
-        ("action", &action),
-        ("actor_id", &actor),
-        ("target_id", &target),
-        ("outcome", &outcome),
-        ("since", &since),
-        ("until", &until),
+        ("action", which.action),
+        ("actor_id", which.actor),
+        ("target_id", which.target),
+        ("outcome", which.outcome),
+        ("since", which.since),
+        ("until", which.until),
     ];
-    let filter: Vec<_> = given
+    let mut listing = Listing::new("rows", COLUMNS, at, path);
+    listing.filter = given
         .into_iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
+        .filter_map(|(name, value)| Some((name, value?)))
         .collect();
-    let rows = api.some(path, &filter, limit as usize).await?;
-    cx.out.list("rows", COLUMNS, &rows, &Names::default())
+    listing.most = most.map_or(usize::MAX, |most| most as usize);
+    listing::show(cx, most.is_none(), &listing).await
 }

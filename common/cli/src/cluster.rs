@@ -3,10 +3,11 @@ use crate::{
     Failure,
     api::Api,
     context::Context,
+    listing::{self, At, Listing},
     names::{self, Kind},
-    tables::{Column, Names, column},
+    tables::{Column, column},
 };
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use exarch_common_base::Slug;
 use serde_json::json;
 
@@ -20,11 +21,31 @@ const CLUSTER: Kind = Kind {
     names: &["/name"],
 };
 
+/// Which of the things in clusters.
+#[derive(Args, Debug)]
+pub struct Within {
+    /// Of this cluster alone
+    #[arg(long)]
+    cluster: Option<String>,
+}
+
+impl Within {
+    /// The cluster's id, if one is given.
+    ///
+    /// # Errors
+    /// It names none.
+    pub async fn id(self, region: &Api) -> Result<Option<String>, Failure> {
+        id_of(region, self.cluster.as_deref()).await
+    }
+}
+
 /// Verbs.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// List the tenant's clusters in the region
     List,
+    /// Show clusters, and then how they change, until Ctrl-C
+    Watch,
     /// Show one cluster
     Get {
         /// Name or id
@@ -58,11 +79,13 @@ pub async fn id_of(region: &Api, text: Option<&str>) -> Result<Option<String>, F
 
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    let watching = matches!(command, Command::Watch);
     let region = cx.region().await?;
     match command {
-        Command::List => cx
-            .out
-            .list("clusters", COLUMNS, &region.list(PATH).await?, &Names::default()),
+        Command::List | Command::Watch => {
+            let listing = Listing::new("clusters", COLUMNS, At::Region, PATH);
+            listing::show(cx, watching, &listing).await
+        }
         Command::Get { cluster } => {
             let id = id(&region, &cluster).await?;
             cx.out.one(&region.get(&format!("{PATH}/{id}")).await?)

@@ -2,8 +2,9 @@
 use crate::{
     Failure,
     context::Context,
+    listing::{self, At, Listing},
     names::{self, Kind},
-    tables::{Column, Names, column},
+    tables::{Column, column},
     times,
 };
 use clap::Subcommand;
@@ -21,6 +22,8 @@ const ENTITLEMENT: Kind = Kind {
 pub enum Command {
     /// List the regions that --tenant is entitled to
     List,
+    /// Show them, and then how they change, until Ctrl-C
+    Watch,
     /// Entitle --tenant to --region
     Grant {
         /// From when; now where not given
@@ -60,15 +63,17 @@ const COLUMNS: &[Column] = &[
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     // Whose rights change is said, never guessed from the tenant that happens to be in force.
-    if cx.flags.tenant.is_none() && !matches!(command, Command::List) {
+    if cx.flags.tenant.is_none() && !matches!(command, Command::List | Command::Watch) {
         return Err(Failure::Usage("Say whose with --tenant.".into()));
     }
     let path = format!("/v1/tenants/{}/entitlements", cx.tenant()?);
+    let watching = matches!(command, Command::Watch);
     let global = cx.global().await?;
     match command {
-        Command::List => cx
-            .out
-            .list("entitlements", COLUMNS, &global.list(&path).await?, &Names::default()),
+        Command::List | Command::Watch => {
+            let listing = Listing::new("entitlements", COLUMNS, At::Global, path);
+            listing::show(cx, watching, &listing).await
+        }
         Command::Grant {
             from,
             until,

@@ -2,8 +2,9 @@
 use crate::{
     Failure,
     api::Api,
-    cluster,
+    cluster::{self, Within},
     context::Context,
+    listing::{self, At, Listing},
     names::{self, Kind},
     tables::{Column, column},
 };
@@ -24,11 +25,9 @@ const HOST: Kind = Kind {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// List hosts
-    List {
-        /// Of this cluster alone
-        #[arg(long)]
-        cluster: Option<String>,
-    },
+    List(Within),
+    /// Show hosts, and then how they change, until Ctrl-C
+    Watch(Within),
     /// Show one host
     Get {
         /// Name or id
@@ -61,15 +60,13 @@ pub async fn id(region: &Api, text: &str, cluster: Option<&str>) -> Result<Strin
 
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    let watching = matches!(command, Command::Watch(_));
     let region = cx.region().await?;
     match command {
-        Command::List { cluster } => {
-            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
-            let hosts = region
-                .some(PATH, &names::within(cluster.as_deref()), usize::MAX)
-                .await?;
-            cx.out
-                .list("hosts", COLUMNS, &hosts, &cx.names(&region, &[cluster::PATH]).await?)
+        Command::List(within) | Command::Watch(within) => {
+            let cluster = within.id(&region).await?;
+            let listing = Listing::new("hosts", COLUMNS, At::Region, PATH).within(cluster);
+            listing::show(cx, watching, &listing.named_by(&[cluster::PATH])).await
         }
         Command::Get { host, cluster } => {
             let cluster = cluster::id_of(&region, cluster.as_deref()).await?;

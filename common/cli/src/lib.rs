@@ -8,7 +8,10 @@
 mod api;
 mod args;
 mod context;
+mod events;
 mod failure;
+mod listing;
+mod live;
 mod names;
 mod output;
 mod profile;

@@ -3,8 +3,9 @@ use crate::{
     Failure,
     api::Api,
     context::Context,
+    listing::{self, At, Listing},
     names::{self, Kind},
-    tables::{Column, Names, column},
+    tables::{Column, column},
     times,
     user::USER,
 };
@@ -24,6 +25,8 @@ const MEMBERSHIP: Kind = Kind {
 pub enum Command {
     /// List the people of the tenant and their roles
     List,
+    /// Show the people of the tenant and their roles, and then how they change, until Ctrl-C
+    Watch,
     /// Give a person roles in the tenant
     Grant {
         /// Address or id of somebody who can sign in already
@@ -60,11 +63,13 @@ const COLUMNS: &[Column] = &[
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     let path = format!("/v1/tenants/{}/memberships", cx.tenant()?);
+    let watching = matches!(command, Command::Watch);
     let global = cx.global_in_tenant().await?;
     match command {
-        Command::List => cx
-            .out
-            .list("memberships", COLUMNS, &global.list(&path).await?, &Names::default()),
+        Command::List | Command::Watch => {
+            let listing = Listing::new("memberships", COLUMNS, At::Tenant, path);
+            listing::show(cx, watching, &listing).await
+        }
         Command::Grant {
             user,
             roles,

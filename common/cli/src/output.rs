@@ -2,6 +2,7 @@
 use crate::{
     args::{Flags, Format},
     failure::Failure,
+    live::Live,
     tables::{self, Column, Names, Style},
 };
 use exarch_common_base::Ambient;
@@ -11,12 +12,32 @@ use std::{
     io::{self, IsTerminal, Write},
 };
 
+/// In which way something that goes on is printed.
+#[derive(Clone, Copy, Debug)]
+pub enum Printing {
+    /// A line of JSON a change.
+    Data,
+    /// A line with the name alone, or the id.
+    Handles(fn(&Value) -> String),
+    /// A line of a table a change.
+    Lines,
+    /// The whole table, again and again in the same place.
+    Screen,
+}
+
+impl PartialEq for Printing {
+    fn eq(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
 /// Where answers and remarks go.
 #[derive(Debug)]
 pub struct Output {
     format: Format,
     quiet: bool,
     color: bool,
+    terminal: bool,
     ambient: Ambient,
 }
 
@@ -41,6 +62,7 @@ impl Output {
             format: flags.output,
             quiet: flags.quiet,
             color: !unwanted && io::stdout().is_terminal(),
+            terminal: io::stdout().is_terminal(),
             ambient,
         }
     }
@@ -59,7 +81,23 @@ impl Output {
         }
     }
 
-    fn style(&self) -> Style {
+    /// In which way something that goes on is printed.
+    pub fn printing(&self) -> Printing {
+        match self.handle() {
+            Some(handle) => Printing::Handles(handle),
+            None if self.is_data() => Printing::Data,
+            None if self.terminal => Printing::Screen,
+            None => Printing::Lines,
+        }
+    }
+
+    /// A list that goes on.
+    pub fn live(&self, what: &'static str, columns: &'static [Column]) -> Live<'_> {
+        Live::new(self, what, columns)
+    }
+
+    /// How tables are set now.
+    pub fn style(&self) -> Style {
         Style {
             color: self.color,
             wide: self.format == Format::Wide,

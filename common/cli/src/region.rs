@@ -2,21 +2,40 @@
 use crate::{
     Failure, bootstrap,
     context::Context,
-    tables::{Column, Names, column, number, state},
+    listing::{self, At, Listing},
+    tables::{Column, column, number, state},
 };
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use exarch_common_base::Slug;
 use serde_json::{Value, json};
+
+/// Whose.
+#[derive(Args, Debug)]
+pub struct Mine {
+    /// Those you may enter in the tenant in force, for staff too
+    #[arg(long)]
+    mine: bool,
+}
+
+impl Mine {
+    async fn listing(&self, cx: &Context) -> Result<Listing, Failure> {
+        let global = cx.global().await?;
+        // Asking first spares everybody else's audit a refusal.
+        Ok(if !self.mine && cx.me(&global).await?.1 {
+            Listing::new("regions", FEDERATION, At::Global, "/v1/regions")
+        } else {
+            Listing::new("regions", MINE, At::Global, "/v1/me/regions")
+        })
+    }
+}
 
 /// Verbs.
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// List the regions of the federation, or those you may enter
-    List {
-        /// Those you may enter in the tenant in force, for staff too
-        #[arg(long)]
-        mine: bool,
-    },
+    List(Mine),
+    /// Show the same, and then how they change, until Ctrl-C
+    Watch(Mine),
     /// Show one region
     Get {
         /// Its slug
@@ -71,24 +90,8 @@ const MINE: &[Column] = &[
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::List { mine } => {
-            let global = cx.global().await?;
-            // Asking first spares everybody else's audit a refusal.
-            if !mine && cx.me(&global).await?.1 {
-                return cx.out.list(
-                    "regions",
-                    FEDERATION,
-                    &global.list("/v1/regions").await?,
-                    &Names::default(),
-                );
-            }
-            cx.out.list(
-                "regions",
-                MINE,
-                &global.list("/v1/me/regions").await?,
-                &Names::default(),
-            )
-        }
+        Command::List(mine) => listing::show(cx, false, &mine.listing(cx).await?).await,
+        Command::Watch(mine) => listing::show(cx, true, &mine.listing(cx).await?).await,
         Command::Get { slug } => {
             let global = cx.global().await?;
             if cx.me(&global).await?.1 {

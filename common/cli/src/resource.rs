@@ -2,8 +2,9 @@
 use crate::{
     Failure,
     api::Api,
-    cluster,
+    cluster::{self, Within},
     context::Context,
+    listing::{self, At, Listing},
     names::{self, Kind},
     tables::{Column, column, number},
     times,
@@ -34,11 +35,9 @@ pub enum Class {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// List resources
-    List {
-        /// Of this cluster alone
-        #[arg(long)]
-        cluster: Option<String>,
-    },
+    List(Within),
+    /// Show resources, and then how they change, until Ctrl-C
+    Watch(Within),
     /// Show one resource
     Get {
         /// Name or id
@@ -79,19 +78,13 @@ pub async fn id(region: &Api, text: &str, cluster: Option<&str>) -> Result<Strin
 
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    let watching = matches!(command, Command::Watch(_));
     let region = cx.region().await?;
     match command {
-        Command::List { cluster } => {
-            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
-            let resources = region
-                .some(PATH, &names::within(cluster.as_deref()), usize::MAX)
-                .await?;
-            cx.out.list(
-                "resources",
-                COLUMNS,
-                &resources,
-                &cx.names(&region, &[cluster::PATH]).await?,
-            )
+        Command::List(within) | Command::Watch(within) => {
+            let cluster = within.id(&region).await?;
+            let listing = Listing::new("resources", COLUMNS, At::Region, PATH).within(cluster);
+            listing::show(cx, watching, &listing.named_by(&[cluster::PATH])).await
         }
         Command::Get { resource, cluster } => {
             let cluster = cluster::id_of(&region, cluster.as_deref()).await?;

@@ -2,8 +2,9 @@
 use crate::{
     Failure,
     context::Context,
+    listing::{self, At, Listing},
     names::{self, Kind},
-    tables::{Column, Names, column, state},
+    tables::{Column, column, state},
 };
 use clap::{Args, Subcommand};
 use exarch_common_base::UserId;
@@ -27,6 +28,10 @@ pub struct Whose {
 }
 
 impl Whose {
+    fn listing(&self) -> Listing {
+        Listing::new("sessions", COLUMNS, At::Global, self.path())
+    }
+
     fn path(&self) -> String {
         match (self.user, self.everywhere) {
             (None, _) => "/v1/me/sessions".to_owned(),
@@ -41,6 +46,11 @@ impl Whose {
 pub enum Command {
     /// List where you, or somebody else, are signed in
     List {
+        #[command(flatten)]
+        whose: Whose,
+    },
+    /// Show where you, or somebody else, are signed in, and then how that changes, until Ctrl-C
+    Watch {
         #[command(flatten)]
         whose: Whose,
     },
@@ -70,15 +80,8 @@ const COLUMNS: &[Column] = &[
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::List { whose } => {
-            let global = cx.global().await?;
-            cx.out.list(
-                "sessions",
-                COLUMNS,
-                &global.list(&whose.path()).await?,
-                &Names::default(),
-            )
-        }
+        Command::List { whose } => listing::show(cx, false, &whose.listing()).await,
+        Command::Watch { whose } => listing::show(cx, true, &whose.listing()).await,
         Command::Revoke { session, whose, .. } => {
             let global = cx.global().await?;
             let path = whose.path();

@@ -52,6 +52,13 @@ pub const fn state(title: &'static str, cell: fn(&Row<'_>) -> String) -> Column 
     }
 }
 
+impl Column {
+    /// What stands above it.
+    pub fn title(&self) -> &'static str {
+        self.title
+    }
+}
+
 /// Names of things by their ids.
 #[derive(Clone, Debug, Default)]
 pub struct Names(pub BTreeMap<String, String>);
@@ -166,6 +173,31 @@ pub fn list<'a>(columns: &[Column], rows: impl IntoIterator<Item = &'a Value>, n
         }
     }
     table.trim_fmt()
+}
+
+/// The cells of one row, for a line of its own.
+pub fn cells(columns: &[Column], value: &Value, names: &Names, style: Style) -> Vec<String> {
+    let row = Row { value, names, style };
+    columns.iter().map(|column| (column.cell)(&row)).collect()
+}
+
+/// Makes room for these cells.
+pub fn widen(widths: &mut [usize], cells: &[String]) {
+    for (width, cell) in widths.iter_mut().zip(cells) {
+        *width = cell.chars().count().max(*width);
+    }
+}
+
+/// Cells in one line, each as wide as its column.
+pub fn aligned(columns: &[Column], cells: &[String], widths: &[usize]) -> String {
+    let cells = columns.iter().zip(cells).zip(widths);
+    let padded: Vec<_> = cells
+        .map(|((column, cell), width)| match column.look {
+            Look::Number => format!("{cell:>width$}"),
+            Look::Text | Look::State => format!("{cell:<width$}"),
+        })
+        .collect();
+    padded.join("   ").trim_end().to_owned()
 }
 
 /// One thing as its fields, ids whole, times with their age.

@@ -2,6 +2,7 @@
 use crate::{
     Failure, bootstrap,
     context::{Context, tenant_key},
+    listing::{self, At, Listing},
     login,
     names::{self, Kind},
     session::read,
@@ -23,6 +24,8 @@ const TENANT: Kind = Kind {
 pub enum Command {
     /// List the tenants of the federation, or those you belong to
     List,
+    /// Show the tenants of the federation, and then how they change, until Ctrl-C; for staff
+    Watch,
     /// Show one tenant
     Get {
         /// Slug or id
@@ -107,6 +110,10 @@ const MINE: &[Column] = &[
     column("ID", |r| r.id("/id")),
 ];
 
+fn register() -> Listing {
+    Listing::new("tenants", REGISTER, At::Global, "/v1/tenants")
+}
+
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     match command {
@@ -114,15 +121,11 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             let global = cx.global().await?;
             let (me, staff) = cx.me(&global).await?;
             if staff {
-                return cx.out.list(
-                    "tenants",
-                    REGISTER,
-                    &global.list("/v1/tenants").await?,
-                    &Names::default(),
-                );
+                return listing::show(cx, false, &register()).await;
             }
             cx.out.list("tenants", MINE, &mine(&me), &Names::default())
         }
+        Command::Watch => listing::show(cx, true, &register()).await,
         Command::Get { key } => {
             let key = tenant_key(&key)?;
             let global = cx.global().await?;

@@ -4,8 +4,9 @@ use crate::{
     api::Api,
     bootstrap,
     context::Context,
+    listing::{self, At, Listing},
     names::Kind,
-    tables::{Column, Names, column, state},
+    tables::{Column, column, state},
 };
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ pub const USER: Kind = Kind {
 pub enum Command {
     /// List the people of the tenant in force
     List,
+    /// Show the people of the tenant in force, and then how they change, until Ctrl-C
+    Watch,
     /// Make a person with roles in the tenant in force; the initial password is shown once
     Create {
         /// By which the person signs in
@@ -95,13 +98,15 @@ const COLUMNS: &[Column] = &[
     column("ID", |r| r.id("/id")),
 ];
 
+fn people() -> Listing {
+    Listing::new("users", COLUMNS, At::Tenant, "/v1/users")
+}
+
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     match command {
-        Command::List => {
-            let people = cx.global_in_tenant().await?.list("/v1/users").await?;
-            cx.out.list("users", COLUMNS, &people, &Names::default())
-        }
+        Command::List => listing::show(cx, false, &people()).await,
+        Command::Watch => listing::show(cx, true, &people()).await,
         Command::Create { email, name, roles } => {
             let body = json!({ "email": email, "display_name": name, "roles": roles });
             let answer = cx.global_in_tenant().await?.post("/v1/users", &body).await?;

@@ -2,8 +2,9 @@
 use crate::{
     Failure, agent,
     api::Api,
-    cluster,
+    cluster::{self, Within},
     context::Context,
+    listing::{self, At, Listing},
     names::{self, Kind},
     resource,
     tables::{Column, Names, column, number, state},
@@ -32,11 +33,9 @@ const WORKLOAD: Kind = Kind {
 #[derive(Subcommand, Debug)]
 pub enum Command {
     /// List workloads
-    List {
-        /// Of this cluster alone
-        #[arg(long)]
-        cluster: Option<String>,
-    },
+    List(Within),
+    /// Show workloads, and then how they change, until Ctrl-C
+    Watch(Within),
     /// Show one workload, and where it runs
     Get {
         /// Name or id
@@ -111,15 +110,13 @@ const PLACES: &[Column] = &[
 
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
+    let watching = matches!(command, Command::Watch(_));
     let region = cx.region().await?;
     match command {
-        Command::List { cluster } => {
-            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
-            let workloads = region
-                .some(PATH, &names::within(cluster.as_deref()), usize::MAX)
-                .await?;
-            let names = cx.names(&region, &[cluster::PATH, resource::PATH]).await?;
-            cx.out.list("workloads", COLUMNS, &workloads, &names)
+        Command::List(within) | Command::Watch(within) => {
+            let cluster = within.id(&region).await?;
+            let listing = Listing::new("workloads", COLUMNS, At::Region, PATH).within(cluster);
+            listing::show(cx, watching, &listing.named_by(&[cluster::PATH, resource::PATH])).await
         }
         Command::Get { workload, cluster } => {
             let (id, _) = find(&region, &workload, cluster.as_deref()).await?;
