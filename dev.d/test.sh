@@ -53,7 +53,7 @@ is_part() {
 # test_tools PART…: what they need and no more.
 test_tools() {
   case " $* " in
-    *" browser "* | *" e2e "*) need_tools test "$LOGS/dev-tools.log" ;;
+    *" browser "* | *" e2e "* | *" integration "*) need_tools test "$LOGS/dev-tools.log" ;;
     " fmt " | " shell " | " fmt shell ") need_rust "$LOGS/dev-tools.log" ;;
     *) need_tools up "$LOGS/dev-tools.log" ;;
   esac

@@ -71,7 +71,9 @@ missing_tools() {
   have_rust || { fetch=true && echo rust; }
   have_node || { fetch=true && echo node; }
   if $fetch && ! have curl; then echo curl; fi
-  if [[ $1 == test ]] && ! have_chromium; then echo chromium; fi
+  [[ $1 == test ]] || return 0
+  have_chromium || echo chromium
+  have_keyring || echo keyring
 }
 
 reason() {
@@ -81,6 +83,7 @@ reason() {
     rust) echo "Rust $(channel): to build the servers" ;;
     node) echo "Node.js, $NODE_OLDEST or newer, with npm: to build the web app" ;;
     curl) echo "curl: to fetch Rust or Node.js" ;;
+    keyring) echo "a keyring and a session bus: the command line's test keeps its token there, as on a desktop" ;;
     chromium) echo "Chromium: the browser tests use the web app as a person would" ;;
   esac
 }
@@ -100,6 +103,7 @@ tell_missing() {
 
 have_compiler() { have cc && have ld; }
 have_chromium() { have "${CHROMIUM:-chromium}"; }
+have_keyring() { have dbus-run-session && have gnome-keyring-daemon; }
 have_rust() { [[ $(cargo --version 2>/dev/null) == "cargo $(channel) "* ]]; }
 have_node() { have npm && [[ $(node --version 2>/dev/null) =~ ^v([0-9]+\.[0-9]+) ]] && at_least "$NODE_OLDEST" "${BASH_REMATCH[1]}"; }
 have_postgres() { [[ -n $(postgres_bin) ]]; }
@@ -140,9 +144,11 @@ packages() {
     apt-get:compiler) echo gcc libc6-dev ;;
     apt-get:curl) echo curl ca-certificates ;;
     apt-get:chromium) echo chromium fonts-dejavu-core ;;
+    apt-get:keyring) echo dbus-daemon gnome-keyring ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:compiler) echo gcc glibc-devel ;;
     dnf:curl) echo curl ca-certificates tar gzip ;;
+    dnf:keyring) echo dbus-daemon gnome-keyring ;;
     dnf:chromium) echo epel-release chromium dejavu-sans-fonts ;;
   esac
 }

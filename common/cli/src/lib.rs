@@ -10,6 +10,7 @@ mod args;
 mod context;
 mod events;
 mod failure;
+mod keyring;
 mod listing;
 mod live;
 mod names;

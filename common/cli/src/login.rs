@@ -3,7 +3,7 @@ use crate::{
     Failure,
     context::{Context, tenant_key},
     device,
-    profile::{TenantRef, secret_file},
+    profile::{Kept, TenantRef, secret_file},
     session::{Pair, read},
     terminal,
 };
@@ -15,7 +15,8 @@ use std::path::{Path, PathBuf};
 /// More steps than any sign-in has.
 const STEPS: usize = 8;
 
-/// How to sign in.
+/// How to sign in. The session is kept in the keyring of the desktop where there is one (`EXARCH_KEYRING=off` in the
+/// environment: never), else in a file that only you can read.
 #[derive(clap::Args, Debug)]
 pub struct Login {
     /// Address of the global, as https://exarch.example; the last one used where not given
@@ -175,7 +176,9 @@ async fn keep(cx: &Context, url: String, signed_in: SignedIn, now: time::OffsetD
     profile.global = Some(url);
     profile.email = Some(user.email.clone());
     profile.session = Some(pair.begin(user.id, tenant.clone(), now));
-    locked.save(&profile)?;
+    if let Kept::File(Some(cause)) = locked.save_session(&mut profile).await? {
+        cx.out.remark(&format!("The session is kept in a file, for {cause}."));
+    }
     match tenant {
         Some(tenant) => cx.out.remark(&format!(
             "Signed in as {}; the tenant in force is {}.",

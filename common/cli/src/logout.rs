@@ -4,8 +4,7 @@ use crate::{Failure, context::Context, failure::Exit};
 /// Ends the session.
 pub async fn run(cx: &Context) -> Result<(), Failure> {
     let locked = cx.tokens.store().lock().await?;
-    let mut profile = locked.load()?;
-    if profile.session.is_none() {
+    if locked.load()?.session.is_none() {
         cx.out.remark("Nobody is signed in.");
         return Ok(());
     }
@@ -17,8 +16,10 @@ pub async fn run(cx: &Context) -> Result<(), Failure> {
         Err(failure) => Err(failure),
     };
     // Whatever the global says: who signs out wants nothing left on this machine.
-    profile.session = None;
-    locked.save(&profile)?;
+    if let Some(cause) = locked.forget_session().await? {
+        cx.out
+            .remark(&format!("The refresh token could not be taken out of {cause}."));
+    }
     match ended {
         Ok(_) => {}
         // It had ended before.

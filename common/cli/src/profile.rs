@@ -2,6 +2,7 @@
 //!
 //! The file is replaced whole and only under the lock beside it, so that of two commands at one time neither sees half a
 //! file nor spends a refresh token that the other one has spent.
+use crate::keyring::{Keyring, KeyringError};
 use exarch_common_base::{ExposeSecret, SecretString, Slug};
 use rustix::{
     fs::{FlockOperation, flock},
@@ -44,6 +45,9 @@ pub enum ProfileError {
         /// In one clause.
         reason: String,
     },
+    /// What the keyring of the desktop holds cannot be had.
+    #[error("{0}: unlock it, or sign in again with EXARCH_KEYRING=off")]
+    Keyring(#[from] KeyringError),
     /// The file system refused.
     #[error("cannot use {path}: {source}")]
     Io {
@@ -79,9 +83,9 @@ pub struct Session {
     /// When it began, by the clock here: one session of a person is told from the next by it.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
-    /// Good once.
-    #[serde(serialize_with = "exposed")]
-    pub refresh_token: SecretString,
+    /// Good once. It lies in the keyring of the desktop where it is not here.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "exposed_if_here")]
+    pub refresh_token: Option<SecretString>,
     /// For the global.
     pub access: Token,
     /// What is known of regions, by slug.
@@ -122,11 +126,25 @@ fn exposed<S: Serializer>(secret: &SecretString, s: S) -> Result<S::Ok, S::Error
     s.serialize_str(secret.expose_secret())
 }
 
+fn exposed_if_here<S: Serializer>(secret: &Option<SecretString>, s: S) -> Result<S::Ok, S::Error> {
+    s.serialize_some(&secret.as_ref().map(ExposeSecret::expose_secret))
+}
+
 /// Where one profile is kept.
 #[derive(Clone, Debug)]
 pub struct Store {
     dir: PathBuf,
     name: Slug,
+    keyring: Keyring,
+}
+
+/// Where a refresh token lies.
+#[derive(Debug)]
+pub enum Kept {
+    /// In the keyring.
+    Keyring,
+    /// In the profile's file; with the reason where the keyring did not take it.
+    File(Option<KeyringError>),
 }
 
 /// The profile while nobody else changes it.
@@ -155,7 +173,11 @@ fn place(variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, Profile
 impl Store {
     /// The profile `name` in `dir`.
     pub fn new(dir: PathBuf, name: Slug) -> Self {
-        Self { dir, name }
+        Self {
+            keyring: Keyring::new(&dir, &name),
+            dir,
+            name,
+        }
     }
 
     fn file(&self, ending: &str) -> PathBuf {
@@ -213,6 +235,53 @@ impl Locked {
     /// The profile as it is.
     pub fn load(&self) -> Result<Profile, ProfileError> {
         self.store.load()
+    }
+
+    /// The refresh token of a session, wherever it lies.
+    ///
+    /// # Errors
+    /// The keyring that holds it cannot be reached.
+    pub async fn refresh_token(&self, session: &Session) -> Result<SecretString, ProfileError> {
+        match &session.refresh_token {
+            Some(token) => Ok(token.clone()),
+            None => Ok(self.store.keyring.get().await?),
+        }
+    }
+
+    /// Keeps a profile with a session that has begun or gone on: the refresh token in the keyring where there is one, so that
+    /// the file does without it. It is kept by the one or the other when this returns.
+    pub async fn save_session(&self, profile: &mut Profile) -> Result<Kept, ProfileError> {
+        let mut kept = Kept::File(None);
+        if let Some(session) = &mut profile.session
+            && let Some(token) = &session.refresh_token
+        {
+            match self.store.keyring.put(token).await {
+                Ok(true) => {
+                    session.refresh_token = None;
+                    kept = Kept::Keyring;
+                }
+                Ok(false) => {}
+                Err(cause) => kept = Kept::File(Some(cause)),
+            }
+        }
+        self.save(profile)?;
+        Ok(kept)
+    }
+
+    /// Keeps the profile without its session, and nothing of that in the keyring. What the keyring says to it, if that failed.
+    ///
+    /// # Errors
+    /// The file is as it was.
+    pub async fn forget_session(&self) -> Result<Option<KeyringError>, ProfileError> {
+        let mut profile = self.load()?;
+        let Some(session) = profile.session.take() else {
+            return Ok(None);
+        };
+        self.save(&profile)?;
+        if session.refresh_token.is_some() {
+            return Ok(None);
+        }
+        Ok(self.store.keyring.forget().await.err())
     }
 
     /// Puts the profile in the place of the one before: all of it is on disk when this returns.
@@ -302,7 +371,7 @@ mod tests {
                 user: "usr_1".into(),
                 tenant: None,
                 since: until,
-                refresh_token: "exr_secret".into(),
+                refresh_token: Some("exr_secret".into()),
                 access: token("access"),
                 regions: BTreeMap::from([(
                     "eu-north".parse().unwrap(),
@@ -326,7 +395,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let store = saved(&root).await;
         let read = store.load().unwrap().session.unwrap();
-        assert_eq!(read.refresh_token.expose_secret(), "exr_secret");
+        assert_eq!(read.refresh_token.unwrap().expose_secret(), "exr_secret");
         assert_eq!(read.regions.len(), 1);
         let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
         assert_eq!(mode(&store.dir), 0o700);

@@ -81,7 +81,7 @@ impl Pair {
             tenant,
             since: now,
             access: self.access(now),
-            refresh_token: self.refresh_token,
+            refresh_token: Some(self.refresh_token),
             regions: Default::default(),
         }
     }
@@ -146,13 +146,14 @@ impl Tokens {
         let global = global.clone();
         if !self.is_good(&session.access, MARGIN) {
             let now = self.ambient.now();
-            let body = json!({ "refresh_token": session.refresh_token.expose_secret() });
+            let token = locked.refresh_token(session).await?;
+            let body = json!({ "refresh_token": token.expose_secret() });
             let renewed = self.anonymous(&global)?.post("/v1/auth/refresh", &body).await;
             let pair: Pair = read(renewed.map_err(ended)?)?;
             session.access = pair.access(now);
-            session.refresh_token = pair.refresh_token;
-            // On disk before anything is done with it: the token before it is spent.
-            locked.save(&profile)?;
+            session.refresh_token = Some(pair.refresh_token);
+            // Kept before anything is done with it: the token before it is spent.
+            locked.save_session(&mut profile).await?;
         }
         Ok((global, profile.session.ok_or_else(signed_out)?))
     }
@@ -354,7 +355,10 @@ mod tests {
         let counts = world.global.0.lock().unwrap();
         assert_eq!((counts.refreshes, counts.reused), (1, 0));
         drop(counts);
-        assert_eq!(world.tokens.session().unwrap().refresh_token.expose_secret(), "exr_1");
+        assert_eq!(
+            world.tokens.session().unwrap().refresh_token.unwrap().expose_secret(),
+            "exr_1"
+        );
     }
 
     #[tokio::test]

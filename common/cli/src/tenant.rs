@@ -189,7 +189,7 @@ async fn switch(cx: &Context, key: &str) -> Result<(), Failure> {
     let mut profile = locked.load()?;
     profile.session = Some(pair.begin(session.user.clone(), tenant.clone(), now));
     // The pair before it has ended: what replaces it is on disk before anything else can fail.
-    locked.save(&profile)?;
+    locked.save_session(&mut profile).await?;
     if tenant.is_none() {
         let (global, session) = cx.tokens.fresh_under(&locked).await?;
         let me = cx
