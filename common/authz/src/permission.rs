@@ -100,11 +100,13 @@ permissions! {
         list List Read "List the regions of the federation.";
         read Read Read "Show a region: life cycle, health, certificates and the state of its passport.";
         register Register Write "Register a region and receive its join token.";
+        update Update Write "Change a region's name and places.";
     }
     tenant in System {
         list List Read "List the tenants of the federation.";
         read Read Read "Show a tenant's name, state and life cycle, not its data.";
         create Create Write "Create a tenant and invite its first administrator.";
+        update Update Write "Change a tenant's name.";
         suspend Suspend Write "Suspend a tenant for billing, for an incident, or to hold it.";
         resume Resume Write "Make a suspended tenant active again.";
         delete Delete Write "Begin the deletion of a tenant.";
@@ -112,6 +114,7 @@ permissions! {
     }
     entitlement in System {
         list List Read "List which tenants are entitled to which regions.";
+        read Read Read "Show a tenant's entitlement to a region.";
         grant Grant Write "Entitle a tenant to a region.";
         revoke Revoke Write "End a tenant's entitlement to a region.";
     }
@@ -131,6 +134,7 @@ permissions! {
         list List Read "List the people of the tenant.";
         read Read Read "Show one person of the tenant.";
         invite Invite Write "Bring a new person into the tenant.";
+        update Update Write "Change how a person of the tenant is shown.";
     }
     session in Tenant {
         list List Read "List where a person of the tenant is signed in to it.";

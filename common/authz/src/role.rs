@@ -112,12 +112,15 @@ impl Role {
                 const {
                     REGISTRY_READ.union(PermissionSet::named(&[
                         "region.register",
+                        "region.update",
                         "tenant.create",
+                        "tenant.update",
                         "tenant.suspend",
                         "tenant.resume",
                         "tenant.delete",
                         "tenant.restore",
                         "entitlement.list",
+                        "entitlement.read",
                         "entitlement.grant",
                         "entitlement.revoke",
                         "federation_audit.read",
@@ -136,6 +139,7 @@ impl Role {
                         "user.list",
                         "user.read",
                         "user.invite",
+                        "user.update",
                         "session.list",
                         "session.revoke",
                         "membership.list",

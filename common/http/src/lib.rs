@@ -15,6 +15,7 @@ pub mod layers;
 pub mod ops;
 mod page;
 mod params;
+pub mod patch;
 #[cfg(test)]
 mod pki_for_tests;
 mod problem;

@@ -164,7 +164,9 @@ impl Once {
                 Repeat::Same => Some(Answer {
                     status: parts.status.as_u16(),
                     headers: HEADERS.iter().filter_map(text).collect(),
-                    body: std::str::from_utf8(&body).map_err(|e| Problem::internal(&e))?.to_owned(),
+                    body: std::str::from_utf8(&body)
+                        .map_err(|e| Problem::internal(&e))?
+                        .to_owned(),
                 }),
             },
         };

@@ -12,7 +12,12 @@ pub fn wants_events(headers: &HeaderMap) -> bool {
     accepts
         .filter_map(|v| v.to_str().ok())
         .flat_map(|v| v.split(','))
-        .any(|kind| kind.split(';').next().is_some_and(|k| k.trim() == "text/event-stream"))
+        .any(|kind| {
+            let mut parts = kind.split(';').map(str::trim);
+            let is_events = parts.next() == Some("text/event-stream");
+            // a weight of nothing is how a caller says that it does not want it
+            is_events && !parts.any(|p| p.strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0)))
+        })
 }
 
 /// An answer that sends events as they come, and a comment every 15 s so that neither end takes silence for a dead

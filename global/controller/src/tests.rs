@@ -463,6 +463,15 @@ impl Person {
         self.send(request.unwrap()).await
     }
 
+    /// Changes whatever version is there.
+    pub(crate) async fn patch(&self, path: &str, body: Value) -> Told {
+        let request = Request::patch(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::IF_MATCH, "*")
+            .body(Body::from(body.to_string()));
+        self.send(request.unwrap()).await
+    }
+
     async fn send(&self, mut request: Request<Body>) -> Told {
         let bearer = format!("Bearer {}", self.token).parse().unwrap();
         request.headers_mut().insert(header::AUTHORIZATION, bearer);

@@ -17,13 +17,17 @@ pub fn conventions(path: &str, document: &Value) -> Vec<Violation> {
         if let Some(post) = item.get("post")
             && post.pointer("/responses/201").is_some() != post.get("x-exarch-repeat").is_some()
         {
-            found.push(format!("{path}: POST {route} answers 201 and is not entered by `creates`, or the reverse"));
+            found.push(format!(
+                "{path}: POST {route} answers 201 and is not entered by `creates`, or the reverse"
+            ));
         }
         let parameters = item.pointer("/get/parameters").and_then(Value::as_array);
         let is_list = parameters.is_some_and(|all| all.iter().any(|parameter| parameter["name"] == "page_token"));
         let streams = item.pointer("/get/responses/200/content/text~1event-stream").is_some();
         if is_list != streams {
-            found.push(format!("{path}: GET {route} has pages and is not entered by `lists`, or the reverse"));
+            found.push(format!(
+                "{path}: GET {route} has pages and is not entered by `lists`, or the reverse"
+            ));
         }
     }
     found

@@ -6,7 +6,11 @@ mod audit;
 #[cfg(test)]
 mod background;
 #[cfg(test)]
+mod conventions;
+#[cfg(test)]
 mod device;
+#[cfg(test)]
+mod edits;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]

@@ -57,15 +57,23 @@ async fn a_repeat_gets_the_answer_of_the_first_request_and_has_no_effect() {
     }
     assert_eq!(scene.rows("entitlement.grant").await, 1);
     // without the key, or under another one, it is a request of its own
-    scene.owner.post(&path, body.clone()).await.problem(409, "already-entitled");
-    post(&scene.owner, "k-2", &path, &body).await.problem(409, "already-entitled");
+    scene
+        .owner
+        .post(&path, body.clone())
+        .await
+        .problem(409, "already-entitled");
+    post(&scene.owner, "k-2", &path, &body)
+        .await
+        .problem(409, "already-entitled");
 }
 
 #[tokio::test]
 async fn another_body_under_the_same_key_is_refused() {
     let scene = scene().await;
     let path = scene.entitlements();
-    post(&scene.owner, "k", &path, &json!({"region": "eu-north"})).await.status(201);
+    post(&scene.owner, "k", &path, &json!({"region": "eu-north"}))
+        .await
+        .status(201);
     let other = json!({"region": "eu-north", "limits": {"clusters": 1}});
     post(&scene.owner, "k", &path, &other)
         .await
@@ -76,7 +84,9 @@ async fn another_body_under_the_same_key_is_refused() {
 async fn what_failed_is_not_kept() {
     let scene = scene().await;
     let (path, body) = (scene.entitlements(), json!({"region": "eu-south"}));
-    post(&scene.owner, "k", &path, &body).await.problem(422, "invalid-entitlement");
+    post(&scene.owner, "k", &path, &body)
+        .await
+        .problem(422, "invalid-entitlement");
     scene.world.region("eu-south").await;
     post(&scene.owner, "k", &path, &body).await.status(201);
 }
@@ -105,7 +115,9 @@ async fn the_key_of_one_caller_says_nothing_to_another() {
         .world
         .member(&scene.admin, "second@north.example", &["tenant-admin"])
         .await;
-    post(&colleague, "k", "/v1/users", &body).await.problem(409, "email-taken");
+    post(&colleague, "k", "/v1/users", &body)
+        .await
+        .problem(409, "email-taken");
 }
 
 #[tokio::test]
@@ -181,7 +193,9 @@ async fn a_secret_is_shown_once_and_its_repeat_names_what_was_made() {
 async fn nothing_that_was_asked_or_answered_lies_open_in_the_database() {
     let scene = scene().await;
     let body = json!({"email": "plain@north.example", "display_name": "Plain", "roles": ["read-only"]});
-    let made = post(&scene.admin, "key-in-the-clear", "/v1/users", &body).await.status(201);
+    let made = post(&scene.admin, "key-in-the-clear", "/v1/users", &body)
+        .await
+        .status(201);
     let (_, south) = scene.world.tenant("south").await;
     let membership = json!({"email": "plain@north.example", "roles": ["read-only"]});
     post(&south, "k", "/v1/tenants/south/memberships", &membership)
@@ -195,7 +209,10 @@ async fn nothing_that_was_asked_or_answered_lies_open_in_the_database() {
         made["initial_password"].as_str().unwrap(),
     ] {
         let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-        assert!(kept.iter().all(|row| !row.contains(secret) && !row.contains(&hex)), "{secret}");
+        assert!(
+            kept.iter().all(|row| !row.contains(secret) && !row.contains(&hex)),
+            "{secret}"
+        );
     }
 }
 

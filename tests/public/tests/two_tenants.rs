@@ -36,6 +36,7 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         "GET /v1/users" | "GET /v1/audit" => Own,
         "POST /v1/users" => Nobodys,
         "GET /v1/users/{id}" => Hidden(format!("/v1/users/{user}"), Value::Null),
+        "PATCH /v1/users/{id}" => Hidden(format!("/v1/users/{user}"), json!({"display_name": "x"})),
         "GET /v1/users/{id}/sessions" | "DELETE /v1/users/{id}/sessions" => {
             Hidden(format!("/v1/users/{user}/sessions"), Value::Null)
         }
@@ -64,12 +65,17 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
             format!("{of_tenant}/memberships"),
             json!({"user_id": user, "roles": ["read-only"]}),
         ),
-        "DELETE /v1/tenants/{id}/memberships/{membership}" => {
+        "GET /v1/tenants/{id}/memberships/{membership}" | "DELETE /v1/tenants/{id}/memberships/{membership}" => {
             Hidden(format!("{of_tenant}/memberships/{membership}"), Value::Null)
         }
+        "PATCH /v1/tenants/{id}/memberships/{membership}" => Hidden(
+            format!("{of_tenant}/memberships/{membership}"),
+            json!({"roles": ["read-only"]}),
+        ),
         "GET /v1/tenants" | "GET /v1/federation-audit" => Staff(route[4..].to_owned(), Value::Null),
         "POST /v1/tenants" => Staff("/v1/tenants".into(), json!({"slug": "x", "name": "x"})),
         "GET /v1/tenants/{id}" => Staff(of_tenant, Value::Null),
+        "PATCH /v1/tenants/{id}" => Staff(of_tenant, json!({"name": "x"})),
         "POST /v1/tenants/{id}/suspend" => {
             Staff(format!("{of_tenant}/suspend"), json!({"cause": "hold", "reason": "x"}))
         }
@@ -80,15 +86,20 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         "POST /v1/tenants/{id}/entitlements" => {
             Staff(format!("{of_tenant}/entitlements"), json!({"region": "eu-north"}))
         }
-        "DELETE /v1/tenants/{id}/entitlements/{entitlement}" => {
+        "GET /v1/tenants/{id}/entitlements/{entitlement}" | "DELETE /v1/tenants/{id}/entitlements/{entitlement}" => {
             Staff(format!("{of_tenant}/entitlements/{entitlement}"), Value::Null)
         }
+        "PATCH /v1/tenants/{id}/entitlements/{entitlement}" => Staff(
+            format!("{of_tenant}/entitlements/{entitlement}"),
+            json!({"until": null}),
+        ),
         "GET /v1/regions" => Staff("/v1/regions".into(), Value::Null),
         "POST /v1/regions" => Staff(
             "/v1/regions".into(),
             json!({"slug": "x", "name": "x", "url": "https://x.example"}),
         ),
         "GET /v1/regions/{slug}" => Staff("/v1/regions/eu-north".into(), Value::Null),
+        "PATCH /v1/regions/{slug}" => Staff("/v1/regions/eu-north".into(), json!({"name": "x"})),
         "GET /v1/regions/{slug}/probes" => Staff("/v1/regions/eu-north/probes".into(), Value::Null),
         "POST /v1/regions/{slug}/join-token" => Staff("/v1/regions/eu-north/join-token".into(), Value::Null),
         "GET /v1/me/regions" => Own,

@@ -89,7 +89,11 @@ async fn what_another_replica_changes_is_told_within_a_second() {
             .status(201);
         let committed = std::time::Instant::now();
         assert_eq!(stream.expect("added").await["slug"], slug);
-        assert!(committed.elapsed() < Duration::from_secs(1), "{:?}", committed.elapsed());
+        assert!(
+            committed.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            committed.elapsed()
+        );
     }
 }
 
@@ -153,7 +157,10 @@ async fn a_stream_ends_with_the_session_the_membership_or_the_role_behind_it() {
     stream.expect("page").await;
     world.unbind_staff().await;
     let end = stream.expect("end").await;
-    assert_eq!((&end["status"], &end["type"]), (&json!(403), &json!("urn:exarch:problem:permission-denied")));
+    assert_eq!(
+        (&end["status"], &end["type"]),
+        (&json!(403), &json!("urn:exarch:problem:permission-denied"))
+    );
     assert!(end["request_id"].as_str().unwrap().starts_with("req_"), "{end}");
 }
 
@@ -206,9 +213,7 @@ async fn a_list_is_the_same_under_every_other_name_of_its_media_type() {
     let world = World::new().await;
     let owner = world.owner().await;
     for accept in ["application/json", "*/*", "text/html", "text/event-stream-x"] {
-        let answer = owner
-            .send_with("GET", "/v1/tenants", &[("accept", accept)], None)
-            .await;
+        let answer = owner.send_with("GET", "/v1/tenants", &[("accept", accept)], None).await;
         assert_eq!(answer.headers["content-type"], "application/json", "{accept}");
         answer.ok();
     }
@@ -238,7 +243,10 @@ async fn every_list_is_described_as_one_that_streams() {
         assert!(content.get("text/event-stream").is_some(), "{path}");
         let page = resolve(&content["application/json"]["schema"]);
         let item = resolve(&page["properties"]["items"]["items"]).to_string();
-        assert!(item.contains("\"id\":") || item.contains("\"slug\":") || item.contains("$ref"), "{path}: {item}");
+        assert!(
+            item.contains("\"id\":") || item.contains("\"slug\":") || item.contains("$ref"),
+            "{path}: {item}"
+        );
     }
     assert!(lists >= 11, "{lists}");
 }

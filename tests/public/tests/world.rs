@@ -284,11 +284,7 @@ impl World {
     }
 }
 
-async fn controller(
-    settings_of: impl Fn(Login) -> PoolSettings,
-    ambient: Ambient,
-    mail: &std::path::Path,
-) -> App {
+async fn controller(settings_of: impl Fn(Login) -> PoolSettings, ambient: Ambient, mail: &std::path::Path) -> App {
     let pools = Pools {
         app: AppPool::lazy(settings_of(Login::App)),
         sweep: SweepPool::lazy(settings_of(Login::Sweep)),
@@ -380,23 +376,18 @@ impl Client {
         self.router.clone().oneshot(request).await.unwrap().into_parts()
     }
 
-    pub async fn send_with(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<String>,
-    ) -> Answer {
+    pub async fn send_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Answer {
         self.answer(self.request(method, path, headers, body)).await
     }
 
-    pub fn request(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[(&str, &str)],
-        body: Option<String>,
-    ) -> Request<Body> {
+    /// With these headers and none of its own but who it is.
+    pub async fn exactly(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Answer {
+        let mut request = self.request(method, path, headers, None);
+        *request.body_mut() = body.map_or(Body::empty(), Body::from);
+        self.answer(request).await
+    }
+
+    pub fn request(&self, method: &str, path: &str, headers: &[(&str, &str)], body: Option<String>) -> Request<Body> {
         let mut request = Request::builder()
             .method(method)
             .uri(path)

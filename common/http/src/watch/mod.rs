@@ -232,14 +232,13 @@ pub(crate) async fn open(watches: Option<Watches>, channels: &[&'static str], as
         events,
     };
     tokio::spawn(async move {
-        if feeding.run(page).await == Err(Slow)
-            && let Some(hang_up) = hang_up
-        {
+        let slow = feeding.run(page).await == Err(Slow);
+        drop(slot);
+        if let Some(hang_up) = hang_up.filter(|_| slow) {
             metrics::counter!("exarch_watches_slow_total").increment(1);
             // what was sent stays unread, and so would an end
             hang_up.now();
         }
-        drop(slot);
     });
     let stream = stream::unfold(taken, |mut taken| async {
         let event = taken.recv().await?;
@@ -362,3 +361,6 @@ fn told(change: Change, page: &[u8]) -> Event {
     };
     event(name, item.to_string().as_bytes())
 }
+
+#[cfg(test)]
+mod tests;

@@ -121,7 +121,10 @@ mod tests {
     #[test]
     fn more_than_a_page_at_once_is_a_new_page() {
         assert_eq!(of(&[1, 2], 2).changes(&of(&[1, 2, 3, 4, 5], 2)), [Page]);
-        assert_eq!(of(&[1, 2], 2).changes(&of(&[], 2)), [Removed(item(1, 0)), Removed(item(2, 0))]);
+        assert_eq!(
+            of(&[1, 2], 2).changes(&of(&[], 2)),
+            [Removed(item(1, 0)), Removed(item(2, 0))]
+        );
         assert_eq!(of(&[], 2).changes(&of(&[1], 2)), [Added(item(1, 0))]);
     }
 

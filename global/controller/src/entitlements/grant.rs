@@ -18,7 +18,6 @@ use exarch_common_http::{
 use exarch_common_pg::{OnConstraint, TenantTx};
 use exarch_common_wire::audit::PROVIDER;
 use serde::Deserialize;
-use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -46,6 +45,30 @@ struct Grant {
     limits: Limits,
 }
 
+/// Whether a tenant can be entitled from then to then, to so much.
+///
+/// # Errors
+/// 422 with the member that cannot be accepted.
+pub(super) fn check(
+    from: OffsetDateTime,
+    until: Option<OffsetDateTime>,
+    limits: &Limits,
+    now: OffsetDateTime,
+) -> Result<(), Problem> {
+    if until.is_some_and(|until| until <= from || until <= now) {
+        return Err(refused("/until", "is not after the beginning and in the future"));
+    }
+    let limits = [
+        ("/limits/clusters", limits.clusters),
+        ("/limits/hosts", limits.hosts),
+        ("/limits/leases", limits.leases),
+    ];
+    match limits.iter().find(|(_, limit)| limit.is_some_and(|n| n > MOST)) {
+        Some((pointer, _)) => Err(refused(pointer, "is above 1000000")),
+        None => Ok(()),
+    }
+}
+
 fn refused(pointer: &str, reason: &str) -> Problem {
     Problem::unprocessable("invalid-entitlement")
         .detail("A value of the entitlement cannot be accepted; see errors.")
@@ -67,17 +90,7 @@ async fn handler(
     let _permit = who.check::<perm::entitlement::Grant>(&app, Target::System)?;
     let now = app.ambient.now();
     let from = input.from.unwrap_or(now);
-    if input.until.is_some_and(|until| until <= from || until <= now) {
-        return Err(refused("/until", "is not after the beginning and in the future"));
-    }
-    let limits = [
-        ("/limits/clusters", input.limits.clusters),
-        ("/limits/hosts", input.limits.hosts),
-        ("/limits/leases", input.limits.leases),
-    ];
-    if let Some((pointer, _)) = limits.iter().find(|(_, limit)| limit.is_some_and(|n| n > MOST)) {
-        return Err(refused(pointer, "is above 1000000"));
-    }
+    check(from, input.until, &input.limits, now)?;
     let tenant = key.registered(&app).await?;
     if matches!(tenant.state, TenantState::Deleting | TenantState::Deleted) {
         return Err(Problem::conflict("tenant-deleting").detail("A tenant that is being deleted is given nothing new."));
@@ -96,6 +109,7 @@ async fn handler(
         until: input.until,
         limits: input.limits,
         created_at: now,
+        version: 1,
     };
     store::insert(&mut tx, &entitlement, &who.user().to_string())
         .await
@@ -103,13 +117,7 @@ async fn handler(
             Problem::conflict("already-entitled")
                 .detail("The tenant is entitled to this region already: end that entitlement first.")
         })?;
-    let after = json!({
-        "tenant": tenant.id,
-        "region": entitlement.region.slug,
-        "from": from.unix_timestamp(),
-        "until": input.until.map(|until| until.unix_timestamp()),
-        "limits": input.limits,
-    });
+    let after = entitlement.recorded(tenant.id);
     for ledger in [PROVIDER, tenant.id] {
         let entry = who.entry(&app, ledger, "entitlement.grant", ("entitlement", entitlement.id));
         audit::record(&mut tx, &entry.after(after.clone())).await?;

@@ -2,13 +2,16 @@
 //! written in the tenant's own audit and in the provider's.
 mod grant;
 mod list;
+mod read;
 mod revoke;
 mod store;
+mod update;
 
 use crate::app::App;
-use exarch_common_base::{EntitlementId, RegionId, Slug};
-use exarch_common_http::Api;
+use exarch_common_base::{EntitlementId, RegionId, Slug, TenantId};
+use exarch_common_http::{Api, Problem};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -49,6 +52,9 @@ pub struct Entitlement {
     /// When it was granted.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// Rises with each change.
+    #[serde(skip)]
+    pub version: u64,
 }
 
 /// A region by its names.
@@ -62,7 +68,26 @@ pub struct RegionName {
     pub slug: Slug,
 }
 
+/// 404: there is no such entitlement.
+fn not_found() -> Problem {
+    Problem::not_found("entitlement-not-found").detail("The tenant has no such entitlement, or it has ended.")
+}
+
+impl Entitlement {
+    /// As the audit has it.
+    fn recorded(&self, tenant: TenantId) -> serde_json::Value {
+        json!({
+            "tenant": tenant,
+            "region": self.region.slug,
+            "from": self.from.unix_timestamp(),
+            "until": self.until.map(OffsetDateTime::unix_timestamp),
+            "limits": self.limits,
+        })
+    }
+}
+
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    revoke::routes(grant::routes(list::routes(api)))
+    let api = grant::routes(list::routes(api));
+    revoke::routes(update::routes(read::routes(api)))
 }

@@ -10,7 +10,7 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::EntitlementId;
-use exarch_common_http::{Api, Path, Problem};
+use exarch_common_http::{Api, Path, Problem, conditions::IfMatch};
 use exarch_common_pg::TenantTx;
 use exarch_common_wire::audit::PROVIDER;
 use serde_json::json;
@@ -24,23 +24,25 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[utoipa::path(delete, path = "/v1/tenants/{id}/entitlements/{entitlement}", operation_id = "revokeEntitlement",
     tag = "entitlements",
     params(("id" = String, Path, description = "Id or slug of the tenant"),
-           ("entitlement" = String, Path, description = "Id of the entitlement")),
-    responses((status = 204, description = "It has ended")))]
+           ("entitlement" = String, Path, description = "Id of the entitlement"),
+           ("If-Match" = Option<String>, Header, description = "Only if this is still its ETag")),
+    responses((status = 204, description = "It has ended"),
+              (status = 412, description = "It was changed meanwhile: read it again")))]
 async fn handler(
     State(app): State<App>,
     who: Who,
     Path((key, id)): Path<(TenantKey, EntitlementId)>,
+    condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let _permit = who.check::<perm::entitlement::Revoke>(&app, Target::System)?;
     let tenant = key.registered(&app).await?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant.id)).await?;
-    let region = store::end(&mut tx, id, app.ambient.now()).await?;
-    let region = region.ok_or_else(|| {
-        Problem::not_found("entitlement-not-found").detail("The tenant has no such entitlement, or it has ended.")
-    })?;
+    let found = store::lock(&mut tx, id).await?.ok_or_else(super::not_found)?;
+    condition.check(found.version)?;
+    store::end(&mut tx, id, app.ambient.now()).await?;
     for ledger in [PROVIDER, tenant.id] {
         let entry = who.entry(&app, ledger, "entitlement.revoke", ("entitlement", id));
-        let entry = entry.before(json!({ "tenant": tenant.id, "region": region }));
+        let entry = entry.before(json!({ "tenant": tenant.id, "region": found.region.slug }));
         audit::record(&mut tx, &entry).await?;
     }
     passports::touch_tenant(&app, &mut tx).await?;

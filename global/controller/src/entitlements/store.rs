@@ -28,11 +28,49 @@ pub async fn insert(tx: &mut TenantTx, entitlement: &Entitlement, created_by: &s
     Ok(())
 }
 
+struct Row {
+    id: Uuid,
+    region_id: Uuid,
+    slug: String,
+    from_at: OffsetDateTime,
+    until_at: Option<OffsetDateTime>,
+    clusters: Option<i32>,
+    hosts: Option<i32>,
+    leases: Option<i32>,
+    created_at: OffsetDateTime,
+    version: i64,
+}
+
+impl Row {
+    fn read(self) -> Option<Entitlement> {
+        // the table checks that no limit is negative
+        let count = |n: Option<i32>| n.map(i32::cast_unsigned);
+        Some(Entitlement {
+            id: self.id.into(),
+            region: RegionName {
+                id: self.region_id.into(),
+                // was one when it was written
+                slug: self.slug.parse().ok()?,
+            },
+            from: self.from_at,
+            until: self.until_at,
+            limits: Limits {
+                clusters: count(self.clusters),
+                hosts: count(self.hosts),
+                leases: count(self.leases),
+            },
+            created_at: self.created_at,
+            version: self.version.cast_unsigned(),
+        })
+    }
+}
+
 /// Entitlements of the transaction's tenant that were not ended, newest first, from the one after `after`.
 pub async fn page(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<Vec<Entitlement>, DbError> {
     let tenant = tx.tenant().uuid();
-    let rows = sqlx::query!(
-        "SELECT e.id, e.region_id, r.slug, e.from_at, e.until_at, e.clusters, e.hosts, e.leases, e.created_at
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT e.id, e.region_id, r.slug, e.from_at, e.until_at, e.clusters, e.hosts, e.leases, e.created_at, e.version
            FROM gc.entitlement e JOIN gc.region r ON r.id = e.region_id
           WHERE e.tenant_id = $1 AND e.ended_at IS NULL AND ($2::uuid IS NULL OR e.id < $2)
           ORDER BY e.id DESC LIMIT $3",
@@ -42,40 +80,70 @@ pub async fn page(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<
     )
     .fetch_all(tx.conn())
     .await?;
-    // the table checks that no limit is negative
-    let count = |n: Option<i32>| n.map(|n| n as u32);
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| {
-            Some(Entitlement {
-                id: row.id.into(),
-                region: RegionName {
-                    id: row.region_id.into(),
-                    slug: row.slug.parse().ok()?,
-                },
-                from: row.from_at,
-                until: row.until_at,
-                limits: Limits {
-                    clusters: count(row.clusters),
-                    hosts: count(row.hosts),
-                    leases: count(row.leases),
-                },
-                created_at: row.created_at,
-            })
-        })
-        .collect())
+    Ok(rows.into_iter().filter_map(Row::read).collect())
 }
 
-/// Ends an entitlement; the slug of its region, or nothing when there is none that could be ended.
-pub async fn end(tx: &mut TenantTx, id: EntitlementId, now: OffsetDateTime) -> Result<Option<String>, DbError> {
+/// One of them.
+pub async fn find(tx: &mut TenantTx, id: EntitlementId) -> Result<Option<Entitlement>, DbError> {
     let tenant = tx.tenant().uuid();
-    Ok(sqlx::query_scalar!(
-        "UPDATE gc.entitlement e SET ended_at = $3 FROM gc.region r
-          WHERE r.id = e.region_id AND e.tenant_id = $1 AND e.id = $2 AND e.ended_at IS NULL RETURNING r.slug",
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT e.id, e.region_id, r.slug, e.from_at, e.until_at, e.clusters, e.hosts, e.leases, e.created_at, e.version
+           FROM gc.entitlement e JOIN gc.region r ON r.id = e.region_id
+          WHERE e.tenant_id = $1 AND e.id = $2 AND e.ended_at IS NULL",
+        tenant,
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.and_then(Row::read))
+}
+
+/// One of them, which nobody else changes until the end of the transaction.
+pub async fn lock(tx: &mut TenantTx, id: EntitlementId) -> Result<Option<Entitlement>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT e.id, e.region_id, r.slug, e.from_at, e.until_at, e.clusters, e.hosts, e.leases, e.created_at, e.version
+           FROM gc.entitlement e JOIN gc.region r ON r.id = e.region_id
+          WHERE e.tenant_id = $1 AND e.id = $2 AND e.ended_at IS NULL FOR NO KEY UPDATE OF e",
+        tenant,
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.and_then(Row::read))
+}
+
+/// Writes end and limits; its new version.
+pub async fn update(tx: &mut TenantTx, entitlement: &Entitlement) -> Result<u64, DbError> {
+    let tenant = tx.tenant().uuid();
+    let limit = |n: Option<u32>| n.map(u32::cast_signed);
+    let version = sqlx::query_scalar!(
+        "UPDATE gc.entitlement SET until_at = $3, clusters = $4, hosts = $5, leases = $6
+          WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL RETURNING version",
+        tenant,
+        entitlement.id.uuid(),
+        entitlement.until,
+        limit(entitlement.limits.clusters),
+        limit(entitlement.limits.hosts),
+        limit(entitlement.limits.leases)
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(version.cast_unsigned())
+}
+
+/// Ends one.
+pub async fn end(tx: &mut TenantTx, id: EntitlementId, now: OffsetDateTime) -> Result<(), DbError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "UPDATE gc.entitlement SET ended_at = $3 WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL",
         tenant,
         id.uuid(),
         now
     )
-    .fetch_optional(tx.conn())
-    .await?)
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }

@@ -11,5 +11,5 @@ pub fn routes(api: Api<App>) -> Api<App> {
         &["gc_entitlement", "gc_region"],
         routes!(my_regions::handler),
     )
-        .route(RouteKind::SelfOnly, routes!(token::handler))
+    .route(RouteKind::SelfOnly, routes!(token::handler))
 }

@@ -18,7 +18,6 @@ use exarch_common_http::{
 use exarch_common_pg::{OnConstraint, TenantTx};
 use exarch_common_wire::audit::Entry;
 use serde::Deserialize;
-use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
@@ -62,13 +61,7 @@ async fn handler(
     let tenant = key.of_seat(&who)?;
     let permit = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
     let roles = grantable(&input.roles, permit.caller().tenant_wide())?;
-    let now = app.ambient.now();
-    if input.until.is_some_and(|until| until <= now) {
-        return Err(refused("/until", "is not in the future"));
-    }
-    if input.regions.as_ref().is_some_and(Vec::is_empty) {
-        return Err(refused("/regions", "is empty; leave it out for all regions"));
-    }
+    check(input.until, input.regions.as_deref(), app.ambient.now())?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let user = match (input.user_id, &input.email) {
         (Some(id), None) => users::find(&app, tx.conn(), id).await?,
@@ -103,6 +96,24 @@ fn refused(pointer: &str, reason: &str) -> Problem {
     Problem::unprocessable("invalid-membership")
         .detail("A value of the membership cannot be accepted; see errors.")
         .error(pointer, reason)
+}
+
+/// Whether a membership can end then and reach these.
+///
+/// # Errors
+/// 422 with the member that cannot be accepted.
+pub(super) fn check(
+    until: Option<OffsetDateTime>,
+    regions: Option<&[RegionId]>,
+    now: OffsetDateTime,
+) -> Result<(), Problem> {
+    if until.is_some_and(|until| until <= now) {
+        return Err(refused("/until", "is not in the future"));
+    }
+    if regions.is_some_and(<[RegionId]>::is_empty) {
+        return Err(refused("/regions", "is empty; leave it out for all regions"));
+    }
+    Ok(())
 }
 
 /// Reads names of tenant-scope roles and checks that a holder of `held` may give all of them.
@@ -164,6 +175,7 @@ pub(crate) async fn add(
         until: new.until,
         created_by: new.created_by,
         created_at: app.ambient.now(),
+        version: 1,
     };
     store::insert(tx.conn(), tenant, &membership)
         .await
@@ -171,12 +183,7 @@ pub(crate) async fn add(
             Problem::conflict("already-a-member")
                 .detail("This person is a member already: end that membership first, or keep it.")
         })?;
-    let after = json!({
-        "user": membership.user,
-        "roles": membership.roles,
-        "regions": membership.regions,
-        "until": membership.until.map(|until| until.unix_timestamp()),
-    });
+    let after = membership.recorded();
     audit::record(tx, &entry(membership.id.to_string(), after)).await?;
     Ok(membership)
 }

@@ -3,8 +3,10 @@
 //! itself, is the one exception.
 mod grant;
 mod list;
+mod read;
 mod revoke;
 mod store;
+mod update;
 
 pub(crate) use grant::add;
 pub use grant::{New, grantable};
@@ -12,9 +14,10 @@ pub use grant::{New, grantable};
 use crate::app::App;
 use exarch_common_authz::{Role, TenantState};
 use exarch_common_base::{MembershipId, RegionId, Slug, TenantId, UserId};
-use exarch_common_http::Api;
+use exarch_common_http::{Api, Problem};
 use exarch_common_pg::{Clusters, DbError, TenantContext, TenantTx};
 use serde::Serialize;
+use serde_json::json;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
 
@@ -70,6 +73,7 @@ pub(crate) struct Membership {
     until: Option<OffsetDateTime>,
     created_by: String,
     created_at: OffsetDateTime,
+    version: u64,
 }
 
 /// A membership as it is told.
@@ -92,6 +96,16 @@ struct MembershipOut {
 }
 
 impl Membership {
+    /// As the audit has it.
+    fn recorded(&self) -> serde_json::Value {
+        json!({
+            "user": self.user,
+            "roles": self.roles,
+            "regions": self.regions,
+            "until": self.until.map(OffsetDateTime::unix_timestamp),
+        })
+    }
+
     fn out(self, user: crate::users::UserBrief) -> MembershipOut {
         MembershipOut {
             id: self.id,
@@ -139,9 +153,21 @@ pub async fn tenants_of(app: &App, user: UserId) -> Result<Vec<TenantId>, DbErro
     Ok(seats.into_iter().map(|seat| seat.tenant.id).collect())
 }
 
+/// 404: there is no such membership in this tenant.
+fn not_found() -> Problem {
+    Problem::not_found("membership-not-found").detail("The tenant has no such membership, or it has ended.")
+}
+
+/// 409: somebody must administer the tenant.
+fn last_administrator() -> Problem {
+    Problem::conflict("last-administrator").detail("This is the tenant's last administrator: name another one first.")
+}
+
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
     let api = list::routes(api);
     let api = grant::routes(api);
+    let api = read::routes(api);
+    let api = update::routes(api);
     revoke::routes(api)
 }

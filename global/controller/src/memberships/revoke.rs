@@ -10,7 +10,7 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Role, Target, perm};
 use exarch_common_base::MembershipId;
-use exarch_common_http::{Api, Path, Problem};
+use exarch_common_http::{Api, Path, Problem, conditions::IfMatch};
 use exarch_common_pg::TenantTx;
 use serde_json::json;
 use utoipa_axum::routes;
@@ -23,24 +23,25 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[utoipa::path(delete, path = "/v1/tenants/{id}/memberships/{membership}", operation_id = "revokeMembership",
     tag = "memberships",
     params(("id" = String, Path, description = "Id or slug of the tenant in force"),
-           ("membership" = String, Path, description = "Id of the membership")),
+           ("membership" = String, Path, description = "Id of the membership"),
+           ("If-Match" = Option<String>, Header, description = "Only if this is still its ETag")),
     responses((status = 204, description = "It has ended"),
+              (status = 412, description = "It was changed meanwhile: read it again"),
               (status = 409, description = "It is that of the last administrator")))]
 async fn handler(
     State(app): State<App>,
     who: Who,
     Path((key, id)): Path<(TenantKey, MembershipId)>,
+    condition: IfMatch,
 ) -> Result<StatusCode, Problem> {
     let tenant = key.of_seat(&who)?;
     let _permit = who.check::<perm::membership::Revoke>(&app, Target::Tenant(tenant))?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let found = store::lock(&mut tx, id).await?;
-    let found = found.ok_or_else(|| {
-        Problem::not_found("membership-not-found").detail("The tenant has no such membership, or it has ended.")
-    })?;
+    let found = found.ok_or_else(super::not_found)?;
+    condition.check(found.version)?;
     if found.roles.contains(&Role::TenantAdmin) && !store::other_admin(&mut tx, id).await? {
-        return Err(Problem::conflict("last-administrator")
-            .detail("This is the tenant's last administrator: name another one first."));
+        return Err(super::last_administrator());
     }
     store::end(&mut tx, id, app.ambient.now()).await?;
     sessions::end_in_tenant(&app, &mut tx, found.user, "membership-revoked").await?;

@@ -26,6 +26,32 @@ fn ids<T: From<Uuid>>(ids: Option<Vec<Uuid>>) -> Option<Vec<T>> {
     ids.map(|ids| ids.into_iter().map(T::from).collect())
 }
 
+struct Row {
+    id: Uuid,
+    user_id: Uuid,
+    roles: Vec<String>,
+    regions: Option<Vec<Uuid>>,
+    until_at: Option<OffsetDateTime>,
+    created_by: String,
+    created_at: OffsetDateTime,
+    version: i64,
+}
+
+impl From<Row> for Membership {
+    fn from(row: Row) -> Self {
+        Self {
+            id: row.id.into(),
+            user: row.user_id.into(),
+            roles: known(&row.roles),
+            regions: ids(row.regions),
+            until: row.until_at,
+            created_by: row.created_by,
+            created_at: row.created_at,
+            version: row.version.cast_unsigned(),
+        }
+    }
+}
+
 /// The person's place in the transaction's tenant.
 pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Result<Option<Seat>, DbError> {
     let tenant = tx.tenant().uuid();
@@ -78,12 +104,18 @@ pub async fn seats(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Resul
         .collect())
 }
 
+/// Roles and regions as they are written.
+fn written(membership: &Membership) -> (Vec<String>, Option<Vec<Uuid>>) {
+    let roles = membership.roles.iter().map(|role| role.slug().to_owned());
+    let regions = membership.regions.as_ref();
+    (
+        roles.collect(),
+        regions.map(|regions| regions.iter().map(|region| region.uuid()).collect()),
+    )
+}
+
 pub async fn insert(conn: &mut PgConnection, tenant: TenantId, membership: &Membership) -> Result<(), DbError> {
-    let roles: Vec<String> = membership.roles.iter().map(|role| role.slug().to_owned()).collect();
-    let regions: Option<Vec<Uuid>> = membership
-        .regions
-        .as_ref()
-        .map(|regions| regions.iter().map(|region| region.uuid()).collect());
+    let (roles, regions) = written(membership);
     sqlx::query!(
         "INSERT INTO gc.membership (tenant_id, id, user_id, roles, regions, until_at, created_by, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
@@ -104,8 +136,9 @@ pub async fn insert(conn: &mut PgConnection, tenant: TenantId, membership: &Memb
 /// Memberships of the transaction's tenant that have not ended, newest first, from the one after `after`.
 pub async fn page(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<Vec<Membership>, DbError> {
     let tenant = tx.tenant().uuid();
-    let rows = sqlx::query!(
-        "SELECT id, user_id, roles, regions, until_at, created_by, created_at FROM gc.membership
+    let rows = sqlx::query_as!(
+        Row,
+        "SELECT id, user_id, roles, regions, until_at, created_by, created_at, version FROM gc.membership
           WHERE tenant_id = $1 AND ended_at IS NULL AND ($2::uuid IS NULL OR id < $2) ORDER BY id DESC LIMIT $3",
         tenant,
         after,
@@ -113,18 +146,7 @@ pub async fn page(tx: &mut TenantTx, after: Option<Uuid>, limit: i64) -> Result<
     )
     .fetch_all(tx.conn())
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Membership {
-            id: row.id.into(),
-            user: row.user_id.into(),
-            roles: known(&row.roles),
-            regions: ids(row.regions),
-            until: row.until_at,
-            created_by: row.created_by,
-            created_at: row.created_at,
-        })
-        .collect())
+    Ok(rows.into_iter().map(Membership::from).collect())
 }
 
 /// One of them, locked together with all others of administrators, so that the last one is seen as such.
@@ -138,23 +160,40 @@ pub async fn lock(tx: &mut TenantTx, id: MembershipId) -> Result<Option<Membersh
     )
     .fetch_all(tx.conn())
     .await?;
-    let row = sqlx::query!(
-        "SELECT id, user_id, roles, regions, until_at, created_by, created_at FROM gc.membership
+    find(tx, id).await
+}
+
+/// One of them.
+pub async fn find(tx: &mut TenantTx, id: MembershipId) -> Result<Option<Membership>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT id, user_id, roles, regions, until_at, created_by, created_at, version FROM gc.membership
           WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL",
         tenant,
         id.uuid()
     )
     .fetch_optional(tx.conn())
     .await?;
-    Ok(row.map(|row| Membership {
-        id: row.id.into(),
-        user: row.user_id.into(),
-        roles: known(&row.roles),
-        regions: ids(row.regions),
-        until: row.until_at,
-        created_by: row.created_by,
-        created_at: row.created_at,
-    }))
+    Ok(row.map(Membership::from))
+}
+
+/// Writes roles, regions and end; its new version.
+pub async fn update(tx: &mut TenantTx, membership: &Membership) -> Result<u64, DbError> {
+    let tenant = tx.tenant().uuid();
+    let (roles, regions) = written(membership);
+    let version = sqlx::query_scalar!(
+        "UPDATE gc.membership SET roles = $3, regions = $4, until_at = $5
+          WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL RETURNING version",
+        tenant,
+        membership.id.uuid(),
+        &roles,
+        regions.as_deref(),
+        membership.until
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(version.cast_unsigned())
 }
 
 /// Whether somebody else than `id` administers the transaction's tenant without an end.

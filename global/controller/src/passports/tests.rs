@@ -94,6 +94,51 @@ async fn a_region_learns_of_those_who_may_enter_it_and_of_nobody_else() {
 }
 
 #[tokio::test]
+async fn what_is_edited_is_in_the_next_version() {
+    let world = World::new().await;
+    let gateway = world.region("eu-north").await;
+    let tenant = world.tenant("acme").await;
+    let entitlement = world.entitle(tenant, gateway.id).await;
+    let (ada, bob) = (world.user("Ada").await, world.user("Bob").await);
+    world.member(tenant, ada, &[]).await;
+    let membership = world.member(tenant, bob, &[]).await;
+    let staff = world.staff().await;
+    let admin = world.sign_in(ada, Some(tenant), &[]).await;
+    let up = gateway.up().await;
+    let mut seen = verify(&gateway, None, &up.poll(None).await);
+    let of_acme = format!("/v1/tenants/{tenant}");
+    for (who, path, body, told) in [
+        (&staff, of_acme.clone(), json!({"name": "Acme Ltd"}), "Acme Ltd"),
+        (
+            &staff,
+            format!("{of_acme}/entitlements/{entitlement}"),
+            json!({"limits": {"clusters": 7}}),
+            "Some(7)",
+        ),
+        (
+            &admin,
+            format!("{of_acme}/memberships/{membership}"),
+            json!({"roles": ["auditor"]}),
+            "auditor",
+        ),
+        (
+            &admin,
+            format!("/v1/users/{bob}"),
+            json!({"display_name": "Robert"}),
+            "Robert",
+        ),
+    ] {
+        let contents = |verified: &Verified| format!("{:?}", verified.contents.tenants[&tenant].1);
+        assert!(!contents(&seen.1).contains(told), "{path}");
+        let changed = who.patch(&path, body).await;
+        assert_eq!(changed.status, 200, "{path}: {changed:?}");
+        let push = up.poll(Some(seen.1.manifest.version)).await;
+        seen = verify(&gateway, Some(&seen.0), &push);
+        assert!(contents(&seen.1).contains(told), "{path}: {}", contents(&seen.1));
+    }
+}
+
+#[tokio::test]
 async fn an_ended_entitlement_takes_the_section_out_and_the_region_is_told_that_it_is_gone() {
     let world = World::new().await;
     let gateway = world.region("eu-north").await;

@@ -14,6 +14,7 @@ mod shown;
 mod store;
 #[cfg(test)]
 mod tests;
+mod update;
 
 pub use activate::activate_if_due;
 pub use region::{LifeCycle, NoSuchStep, Region, UnknownLifeCycle};

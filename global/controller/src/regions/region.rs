@@ -140,6 +140,8 @@ pub struct Region {
     pub console_url: Option<String>,
     /// Where it stands.
     pub lifecycle: LifeCycle,
+    /// Rises with each change of what is registered.
+    pub version: u64,
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ async fn run(
     once: Once,
     input: NewRegion,
 ) -> Result<Kept, Problem> {
-    check(&input)?;
+    check(&input.name, &input.url, input.console_url.as_deref())?;
     let now = app.ambient.now();
     let region = Region {
         id: app.ambient.id(),
@@ -86,6 +86,7 @@ async fn run(
         url: input.url,
         console_url: input.console_url,
         lifecycle: LifeCycle::Registered,
+        version: 1,
     };
     let id = region.id;
     let mut tx = SystemTx::begin(&app.app_pool, "register-region").await?;
@@ -148,23 +149,26 @@ fn shown_once(app: &App, token: &SecretString, expires_at: OffsetDateTime) -> Jo
     }
 }
 
-fn check(input: &NewRegion) -> Result<(), Problem> {
+/// Whether a region can be registered with these.
+///
+/// # Errors
+/// 422 with the member that cannot be accepted.
+pub(super) fn check(name: &str, url: &str, console_url: Option<&str>) -> Result<(), Problem> {
     let refused = |pointer, reason| {
         Problem::unprocessable("invalid-value")
             .detail("A value in the body cannot be accepted; see errors.")
             .error(pointer, reason)
     };
-    let name = input.name.trim();
-    if name.is_empty() || name != input.name || name.chars().count() > NAME || name.chars().any(char::is_control) {
+    if name.is_empty() || name != name.trim() || name.chars().count() > NAME || name.chars().any(char::is_control) {
         return Err(refused(
             "/name",
             "must have 1 to 200 characters, without spaces at its ends",
         ));
     }
-    if !is_origin(&input.url) {
+    if !is_origin(url) {
         return Err(refused("/url", ORIGIN));
     }
-    if input.console_url.as_deref().is_some_and(|url| !is_origin(url)) {
+    if console_url.is_some_and(|url| !is_origin(url)) {
         return Err(refused("/console_url", ORIGIN));
     }
     Ok(())

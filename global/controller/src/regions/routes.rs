@@ -1,5 +1,5 @@
 //! The room's table of contents.
-use super::{get, list, new_token, register};
+use super::{get, list, new_token, register, update};
 use crate::{app::App, gate::needs};
 use exarch_common_authz::perm;
 use exarch_common_http::{Api, repeats::Repeat};
@@ -14,6 +14,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
             routes!(register::handler),
         )
         .route(needs::<perm::region::Read>(), routes!(get::handler))
+        .route(needs::<perm::region::Update>(), routes!(update::handler))
         .creates(
             needs::<perm::region::Register>(),
             Repeat::Secret,

@@ -13,6 +13,7 @@ struct Row {
     url: String,
     console_url: Option<String>,
     lifecycle: String,
+    version: i64,
 }
 
 fn unreadable(source: impl std::error::Error + Send + Sync + 'static) -> DbError {
@@ -30,6 +31,7 @@ impl TryFrom<Row> for Region {
             url: row.url,
             console_url: row.console_url,
             lifecycle: row.lifecycle.parse().map_err(unreadable)?,
+            version: row.version.cast_unsigned(),
         })
     }
 }
@@ -54,7 +56,7 @@ pub(super) async fn insert(conn: &mut PgConnection, region: &Region, now: Offset
 pub(super) async fn by_slug(conn: &mut PgConnection, slug: &Slug) -> Result<Option<Region>, DbError> {
     let row = sqlx::query_as!(
         Row,
-        "SELECT id, slug, name, url, console_url, lifecycle FROM gc.region WHERE slug = $1",
+        "SELECT id, slug, name, url, console_url, lifecycle, version FROM gc.region WHERE slug = $1",
         slug.as_str()
     )
     .fetch_optional(conn)
@@ -62,11 +64,37 @@ pub(super) async fn by_slug(conn: &mut PgConnection, slug: &Slug) -> Result<Opti
     row.map(Region::try_from).transpose()
 }
 
+/// The region of a slug, which nobody else changes until the end of the transaction.
+pub(super) async fn lock_by_slug(conn: &mut PgConnection, slug: &Slug) -> Result<Option<Region>, DbError> {
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT id, slug, name, url, console_url, lifecycle, version FROM gc.region WHERE slug = $1 FOR NO KEY UPDATE",
+        slug.as_str()
+    )
+    .fetch_optional(conn)
+    .await?;
+    row.map(Region::try_from).transpose()
+}
+
+/// Writes name and places; its new version.
+pub(super) async fn update(conn: &mut PgConnection, region: &Region) -> Result<u64, DbError> {
+    let version = sqlx::query_scalar!(
+        "UPDATE gc.region SET name = $2, url = $3, console_url = $4 WHERE id = $1 RETURNING version",
+        region.id.uuid(),
+        region.name,
+        region.url,
+        region.console_url
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(version.cast_unsigned())
+}
+
 pub(super) async fn by_ids(conn: &mut PgConnection, ids: &[RegionId]) -> Result<Vec<Region>, DbError> {
     let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
     let rows = sqlx::query_as!(
         Row,
-        "SELECT id, slug, name, url, console_url, lifecycle FROM gc.region WHERE id = ANY ($1) ORDER BY id DESC",
+        "SELECT id, slug, name, url, console_url, lifecycle, version FROM gc.region WHERE id = ANY ($1) ORDER BY id DESC",
         &ids
     )
     .fetch_all(conn)
@@ -78,7 +106,7 @@ pub(super) async fn by_ids(conn: &mut PgConnection, ids: &[RegionId]) -> Result<
 pub(super) async fn page(conn: &mut PgConnection, before: Option<Uuid>, limit: i64) -> Result<Vec<Region>, DbError> {
     let rows = sqlx::query_as!(
         Row,
-        "SELECT id, slug, name, url, console_url, lifecycle FROM gc.region
+        "SELECT id, slug, name, url, console_url, lifecycle, version FROM gc.region
           WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2",
         before,
         limit

@@ -146,18 +146,14 @@ struct Shown {
     responses((status = 201, description = "The secret, shown this once", body = Enrolment),
               (status = 401, description = "The password or the code is not right"),
               (status = 429, description = "Too many tries in a short time")))]
-async fn start(
-    State(app): State<App>,
-    who: Who,
-    once: Once,
-    Json(input): Json<Start>,
-) -> Result<Kept, Problem> {
+async fn start(State(app): State<App>, who: Who, once: Once, Json(input): Json<Start>) -> Result<Kept, Problem> {
     sign_in::confirm(&app, who.origin(), who.user(), input.password, input.totp.as_ref()).await?;
     let mut tx = SystemTx::begin(&app.app_pool, "enrol-totp").await?;
     let person = users::find(&app, tx.conn(), who.user()).await?;
     let person = person.ok_or_else(crate::gate::unauthenticated)?;
     let enrolment = begin(&app, tx.conn(), who.user(), &person.email).await?;
-    once.commit(tx, enrolment.id, (StatusCode::CREATED, Json(enrolment))).await
+    once.commit(tx, enrolment.id, (StatusCode::CREATED, Json(enrolment)))
+        .await
 }
 
 /// Puts an enrolment in force by the first code of the app.

@@ -20,11 +20,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
     const CHANNELS: &[&str] = &["gc_session"];
     api.lists(RouteKind::SelfOnly, CHANNELS, routes!(mine))
         .lists(needs::<perm::session::List>(), CHANNELS, routes!(of_member))
-        .lists(
-            needs::<perm::federation_session::List>(),
-            CHANNELS,
-            routes!(of_anyone),
-        )
+        .lists(needs::<perm::federation_session::List>(), CHANNELS, routes!(of_anyone))
 }
 
 /// A session as it is told.

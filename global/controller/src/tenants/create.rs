@@ -64,12 +64,7 @@ struct CreatedTenant {
     responses((status = 201, description = "The tenant, with its administrator's initial password this once",
                body = CreatedTenant),
               (status = 409, description = "The slug is taken")))]
-async fn handler(
-    State(app): State<App>,
-    who: Who,
-    once: Once,
-    Json(input): Json<NewTenant>,
-) -> Result<Kept, Problem> {
+async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json<NewTenant>) -> Result<Kept, Problem> {
     let _permit = who.check::<perm::tenant::Create>(&app, Target::System)?;
     if RESERVED.contains(&input.slug.as_str()) {
         return Err(Problem::unprocessable("reserved-slug")
@@ -88,6 +83,7 @@ async fn handler(
         state: TenantState::Active,
         state_since: now,
         created_at: now,
+        version: 1,
     };
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant.id)).await?;
     let (by, first_admin_at) = (who.user().to_string(), new_admin.is_some().then_some(now));

@@ -7,7 +7,7 @@ use crate::{
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::page::split;
-use exarch_common_http::{Api, Json, List, Page, PageQuery, Path, Problem};
+use exarch_common_http::{Api, Json, List, Page, PageQuery, Path, Problem, Versioned};
 use exarch_common_pg::SystemTx;
 use utoipa_axum::routes;
 
@@ -32,8 +32,12 @@ async fn list(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<
 /// One tenant.
 #[utoipa::path(get, path = "/v1/tenants/{id}", operation_id = "readTenant", tag = "tenants",
     params(("id" = String, Path, description = "Id or slug")),
-    responses((status = 200, description = "The tenant", body = Tenant)))]
-async fn read(State(app): State<App>, who: Who, Path(key): Path<TenantKey>) -> Result<Json<Tenant>, Problem> {
+    responses((status = 200, description = "The tenant", body = Tenant, headers(("ETag" = String, description = "Its version")))))]
+async fn read(State(app): State<App>, who: Who, Path(key): Path<TenantKey>) -> Result<Versioned<Tenant>, Problem> {
     let _permit = who.check::<perm::tenant::Read>(&app, Target::System)?;
-    key.registered(&app).await.map(Json)
+    let tenant = key.registered(&app).await?;
+    Ok(Versioned {
+        version: tenant.version,
+        body: tenant,
+    })
 }

@@ -5,6 +5,7 @@ mod key;
 mod life;
 mod list;
 mod store;
+mod update;
 
 pub use key::TenantKey;
 
@@ -36,9 +37,12 @@ pub struct Tenant {
     /// When it was made.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// Rises with each change.
+    #[serde(skip)]
+    pub version: u64,
 }
 
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    create::routes(life::routes(list::routes(api)))
+    update::routes(create::routes(life::routes(list::routes(api))))
 }

@@ -12,6 +12,7 @@ struct Row {
     state: String,
     state_since: OffsetDateTime,
     created_at: OffsetDateTime,
+    version: i64,
 }
 
 impl Row {
@@ -25,6 +26,7 @@ impl Row {
             state,
             state_since: self.state_since,
             created_at: self.created_at,
+            version: self.version.cast_unsigned(),
         })
     }
 }
@@ -36,7 +38,7 @@ pub async fn find(conn: &mut PgConnection, key: &TenantKey) -> Result<Option<Ten
     };
     let row = sqlx::query_as!(
         Row,
-        "SELECT id, slug, name, state, state_since, created_at FROM gc.tenant WHERE id = $1 OR slug = $2",
+        "SELECT id, slug, name, state, state_since, created_at, version FROM gc.tenant WHERE id = $1 OR slug = $2",
         id,
         slug
     )
@@ -48,7 +50,7 @@ pub async fn find(conn: &mut PgConnection, key: &TenantKey) -> Result<Option<Ten
 pub async fn page(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> Result<Vec<Tenant>, DbError> {
     let rows = sqlx::query_as!(
         Row,
-        "SELECT id, slug, name, state, state_since, created_at FROM gc.tenant
+        "SELECT id, slug, name, state, state_since, created_at, version FROM gc.tenant
           WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2",
         after,
         limit
@@ -63,12 +65,26 @@ pub async fn lock(tx: &mut TenantTx) -> Result<Option<Tenant>, DbError> {
     let id = tx.tenant().uuid();
     let row = sqlx::query_as!(
         Row,
-        "SELECT id, slug, name, state, state_since, created_at FROM gc.tenant WHERE id = $1 FOR UPDATE",
+        "SELECT id, slug, name, state, state_since, created_at, version FROM gc.tenant WHERE id = $1 FOR UPDATE",
         id
     )
     .fetch_optional(tx.conn())
     .await?;
     Ok(row.and_then(Row::read))
+}
+
+/// Its new version.
+pub async fn set_name(tx: &mut TenantTx, name: &str, at: OffsetDateTime) -> Result<u64, DbError> {
+    let id = tx.tenant().uuid();
+    let version = sqlx::query_scalar!(
+        "UPDATE gc.tenant SET name = $2, updated_at = $3 WHERE id = $1 RETURNING version",
+        id,
+        name,
+        at
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(version.cast_unsigned())
 }
 
 pub async fn set_state(tx: &mut TenantTx, state: TenantState, at: OffsetDateTime) -> Result<(), DbError> {

@@ -59,12 +59,7 @@ struct Invited {
     responses((status = 201, description = "The person, with the initial password this once", body = Invited),
               (status = 403, description = "You do not hold what the roles hold"),
               (status = 409, description = "The address is taken: grant a membership instead")))]
-async fn handler(
-    State(app): State<App>,
-    who: Who,
-    once: Once,
-    Json(input): Json<Invite>,
-) -> Result<Kept, Problem> {
+async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json<Invite>) -> Result<Kept, Problem> {
     let tenant = who.tenant_in_force()?;
     let permit = who.check::<perm::user::Invite>(&app, Target::Tenant(tenant))?;
     // to invite somebody is to give roles

@@ -7,15 +7,19 @@ use crate::{
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::{UserId, page::split};
-use exarch_common_http::{Api, Json, List, Page, PageQuery, Path, Problem};
+use exarch_common_http::{Api, Json, List, Page, PageQuery, Path, Problem, Versioned};
 use exarch_common_pg::TenantTx;
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.lists(needs::<perm::user::List>(), &["gc_membership", "gc_user"], routes!(list))
-        .route(needs::<perm::user::Read>(), routes!(read))
+    api.lists(
+        needs::<perm::user::List>(),
+        &["gc_membership", "gc_user"],
+        routes!(list),
+    )
+    .route(needs::<perm::user::Read>(), routes!(read))
 }
 
 /// A person and the roles in this tenant.
@@ -50,16 +54,24 @@ async fn list(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<
 /// One person of the tenant in force.
 #[utoipa::path(get, path = "/v1/users/{id}", operation_id = "readUser", tag = "users",
     params(("id" = String, Path, description = "Id of the person")),
-    responses((status = 200, description = "The person", body = Member)))]
-async fn read(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Result<Json<Member>, Problem> {
+    responses((status = 200, description = "The person", body = Member,
+               headers(("ETag" = String, description = "Version of the person; memberships have their own")))))]
+async fn read(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Result<Versioned<Member>, Problem> {
     let tenant = who.tenant_in_force()?;
     let _permit = who.check::<perm::user::Read>(&app, Target::Tenant(tenant))?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let found = store::members(&mut tx, Some(id), None, 1).await?.pop();
     tx.rollback().await?;
-    let found = found.ok_or_else(|| Problem::not_found("user-not-found").detail("The tenant has no such person."))?;
-    Ok(Json(Member {
-        user: open(&app, found.user)?,
-        roles: found.roles,
-    }))
+    member(&app, found.ok_or_else(super::not_found)?)
+}
+
+/// A person as the tenant sees them.
+pub(super) fn member(app: &App, row: store::MemberRow) -> Result<Versioned<Member>, Problem> {
+    Ok(Versioned {
+        version: row.version,
+        body: Member {
+            user: open(app, row.user)?,
+            roles: row.roles,
+        },
+    })
 }

@@ -5,6 +5,7 @@ mod email;
 mod list;
 mod standing;
 mod store;
+mod update;
 
 pub use create::{Created, NewUser, create, ensure};
 pub use email::{Email, EmailError};
@@ -85,7 +86,12 @@ pub async fn briefs(
     opened.collect()
 }
 
+/// 404: not of this tenant.
+fn not_found() -> Problem {
+    Problem::not_found("user-not-found").detail("The tenant has no such person.")
+}
+
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    standing::routes(create::routes(list::routes(api)))
+    standing::routes(update::routes(create::routes(list::routes(api))))
 }

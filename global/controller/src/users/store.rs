@@ -106,6 +106,7 @@ pub async fn insert(conn: &mut PgConnection, user: &Insert<'_>) -> Result<(), Db
 pub struct MemberRow {
     pub user: UserRow,
     pub roles: Vec<String>,
+    pub version: u64,
 }
 
 /// Members of the transaction's tenant, or only the one named, newest person first, from the one after `after`.
@@ -117,7 +118,7 @@ pub async fn members(
 ) -> Result<Vec<MemberRow>, DbError> {
     let tenant = tx.tenant().uuid();
     let rows = sqlx::query!(
-        "SELECT u.id, u.email_sealed, u.display_name, u.state, m.roles
+        "SELECT u.id, u.email_sealed, u.display_name, u.state, u.version, m.roles
            FROM gc.membership m JOIN gc.user u ON u.id = m.user_id
           WHERE m.tenant_id = $1 AND m.ended_at IS NULL AND u.state <> 'deleted'
             AND ($2::uuid IS NULL OR u.id = $2) AND ($3::uuid IS NULL OR u.id < $3)
@@ -139,6 +140,27 @@ pub async fn members(
                 state: row.state,
             },
             roles: row.roles,
+            version: row.version.cast_unsigned(),
         })
         .collect())
+}
+
+/// Keeps a person from being changed, and from being made a member of anything, until the end of the transaction.
+pub async fn hold(tx: &mut TenantTx, id: UserId) -> Result<(), DbError> {
+    sqlx::query!("SELECT id FROM gc.user WHERE id = $1 FOR UPDATE", id.uuid())
+        .fetch_optional(tx.conn())
+        .await?;
+    Ok(())
+}
+
+pub async fn set_display_name(tx: &mut TenantTx, id: UserId, name: &str, at: OffsetDateTime) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.user SET display_name = $2, updated_at = $3 WHERE id = $1",
+        id.uuid(),
+        name,
+        at
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
 }
