@@ -74,6 +74,8 @@ missing_tools() {
   [[ $1 == test ]] || return 0
   have_chromium || echo chromium
   have_keyring || echo keyring
+  # Where the distribution has none the tests say what they did not check.
+  if [[ $(packager) == apt-get ]]; then have_pgbouncer || echo pgbouncer; fi
 }
 
 reason() {
@@ -85,6 +87,7 @@ reason() {
     curl) echo "curl: to fetch Rust or Node.js" ;;
     keyring) echo "a keyring and a session bus: the command line's test keeps its token there, as on a desktop" ;;
     chromium) echo "Chromium: the browser tests use the web app as a person would" ;;
+    pgbouncer) echo "PgBouncer: tests put a pooler between servers and their databases" ;;
   esac
 }
 
@@ -102,6 +105,7 @@ tell_missing() {
 }
 
 have_compiler() { have cc && have ld; }
+have_pgbouncer() { have pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; }
 have_chromium() { have "${CHROMIUM:-chromium}"; }
 have_keyring() { have dbus-run-session && have gnome-keyring-daemon; }
 have_rust() { [[ $(cargo --version 2>/dev/null) == "cargo $(channel) "* ]]; }
@@ -145,6 +149,7 @@ packages() {
     apt-get:curl) echo curl ca-certificates ;;
     apt-get:chromium) echo chromium fonts-dejavu-core ;;
     apt-get:keyring) echo dbus-daemon gnome-keyring ;;
+    apt-get:pgbouncer) echo pgbouncer ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:compiler) echo gcc glibc-devel ;;
     dnf:curl) echo curl ca-certificates tar gzip ;;
@@ -184,6 +189,8 @@ install_by_apt() {
   echo 'create_main_cluster = false' | as_root tee "$without" >/dev/null
   as_root env DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes install --no-install-recommends "$@" || code=$?
   as_root rm -f "$without"
+  # Nor is the pooler's service wanted: tests start poolers of their own.
+  if [[ " $* " == *" pgbouncer "* ]] && have systemctl; then as_root systemctl disable --quiet --now pgbouncer || :; fi
   return "$code"
 }
 

@@ -1,4 +1,5 @@
-//! What every process needs and nothing else: ids, clocks, entropy, fences, slugs, pages, back-off.
+//! What every process needs and nothing else: ids, clocks, entropy, fences, slugs, pages, back-off, what a
+//! doctor finds.
 //!
 //! This crate performs no network or disk I/O and names no asynchronous runtime. Time and randomness enter the rest of
 //! the project only through [`Ambient`], so that a test can hold both still.
@@ -6,6 +7,7 @@ mod ambient;
 pub mod backoff;
 mod clock;
 mod fence;
+mod finding;
 mod ids;
 pub mod page;
 mod slug;
@@ -13,6 +15,7 @@ mod slug;
 pub use ambient::{Ambient, Entropy, SeededEntropy};
 pub use clock::{BootTime, Clock, ManualClock, SystemClock};
 pub use fence::{Fence, FenceError};
+pub use finding::{Finding, Outcome};
 pub use ids::*;
 pub use secrecy::{ExposeSecret, SecretBox, SecretSlice, SecretString};
 pub use slug::{Slug, SlugError};

@@ -36,7 +36,8 @@ const SECURITY_HEADERS: [(HeaderName, HeaderValue); 5] = [
     (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// W3C trace context.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What differs between listeners.
 #[derive(Clone, Debug)]
@@ -91,6 +92,19 @@ impl RequestContext {
     }
 }
 
+tokio::task_local! {
+    /// The request that a task works for.
+    static CURRENT: RequestContext;
+}
+
+/// The header for a request to another process: of the trace that this task works for, or the beginning of one.
+pub fn outgoing_trace(ambient: &Ambient) -> String {
+    let context = CURRENT.try_with(|context| *context);
+    context
+        .unwrap_or_else(|_| RequestContext::of(&HeaderMap::new(), ambient))
+        .traceparent()
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for RequestContext {
     type Rejection = Problem;
 
@@ -141,7 +155,7 @@ async fn observe(options: LayerOptions, mut request: Request, next: Next) -> Res
         .map_or("none", MatchedPath::as_str)
         .to_owned();
     let span = tracing::info_span!("request", request_id = %context.request_id);
-    let response = next.run(request).instrument(span.clone()).await;
+    let response = CURRENT.scope(context, next.run(request)).instrument(span.clone()).await;
     let response = finish(response, context.request_id, is_head);
     let (status, took) = (response.status().as_u16(), started.elapsed());
     span.in_scope(|| {

@@ -7,7 +7,11 @@ use axum::{
     routing::get,
 };
 use futures_util::future::{BoxFuture, join_all};
-use std::{fmt::Write, future::Future, sync::Arc, time::Duration};
+use std::{fmt::Write, future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// A check that hangs has failed.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
@@ -77,6 +81,21 @@ pub fn router(checks: Checks, render: impl Fn() -> String + Send + Sync + 'stati
         .route("/healthz", get(ready))
         .route("/metrics", get(show_metrics))
         .with_state(ops)
+}
+
+/// Whether the ops listener at `at` accepts a connection and answers: the proof that the runtime, the accept loop and a router
+/// move. Only loopback reaches that listener, so a flood from outside is not taken for a process that hangs.
+pub async fn answers(at: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(at).await?;
+        stream
+            .write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            .await?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await?;
+        Ok::<_, io::Error>(head == *b"HTTP/1.1 200")
+    };
+    ask.await.unwrap_or(false)
 }
 
 async fn ready(State(ops): State<Ops>, RawQuery(query): RawQuery) -> Response {
@@ -161,6 +180,28 @@ mod tests {
         });
         assert_eq!(get(&router(checks, String::new), "/livez").await, (200, "ok\n".into()));
         assert_eq!(asked.load(Ordering::SeqCst), 0);
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_accepts_and_does_not_answer_is_no_sign_of_life() {
+        use crate::serve::{Connections, PlainListener, ServeOptions, serve_plain};
+        let listener = PlainListener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let patience = Duration::from_millis(50);
+        // The kernel takes the connection; nobody serves it.
+        assert!(tokio::time::timeout(patience, answers(at)).await.is_err());
+        let stop = tokio_util::sync::CancellationToken::new();
+        let serving = tokio::spawn(serve_plain(
+            listener,
+            router(Checks::new(), String::new),
+            ServeOptions::default(),
+            Connections::new(),
+            stop.clone(),
+        ));
+        assert!(answers(at).await);
+        stop.cancel();
+        serving.await.unwrap();
+        assert!(!answers(at).await);
     }
 
     #[tokio::test]

@@ -62,6 +62,15 @@ impl DbError {
         matches!(self, Self::Unavailable(_))
     }
 
+    /// The text with its cause, for the log of whoever runs the server; never for a caller.
+    pub fn told(&self) -> String {
+        use std::error::Error;
+        match self.source() {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
     /// The SQLSTATE, if the database itself answered.
     pub fn code(&self) -> Option<Cow<'_, str>> {
         match self {

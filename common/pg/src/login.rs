@@ -1,4 +1,5 @@
 use sqlx::PgConnection;
+use std::time::Duration;
 
 /// The logins of the database, each with rights of its own and member of none of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,14 +92,19 @@ pub enum UnfitLogin {
     },
 }
 
-/// Looks up who is connected; `Ok(Err(_))` says why that login may not be `expected`.
+/// Sets the limits of a session (its longest statement, and the longest pause in a transaction, whose locks a process that hangs
+/// must not hold for ever), and looks up who is connected; `Ok(Err(_))` says why that login may not be `expected`.
+///
+/// Limits are set here, in the round trip that is needed anyway, because a pooler refuses what it does not know in the
+/// startup message.
 pub(crate) async fn check(
     conn: &mut PgConnection,
     schema: Schema,
     expected: Login,
+    longest_statement: Duration,
 ) -> Result<Result<(), UnfitLogin>, sqlx::Error> {
-    type Row = (String, bool, bool, Option<String>, Option<String>);
-    let (login, superuser, bypasses, member_of, owned): Row = sqlx::query_as(
+    type Row = (String, bool, bool, Option<String>, Option<String>, String, String);
+    let (login, superuser, bypasses, member_of, owned, ..): Row = sqlx::query_as(
         "SELECT r.rolname::text, r.rolsuper, r.rolbypassrls,
                 (SELECT m.roleid::regrole::text FROM pg_catalog.pg_auth_members m WHERE m.member = r.oid LIMIT 1),
                 (SELECT o.name FROM (
@@ -110,10 +116,13 @@ pub(crate) async fn check(
                      UNION ALL
                      SELECT p.oid::regprocedure::text FROM pg_catalog.pg_proc p
                        JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-                      WHERE n.nspname = $1 AND p.proowner = r.oid) AS o LIMIT 1)
+                      WHERE n.nspname = $1 AND p.proowner = r.oid) AS o LIMIT 1),
+                set_config('statement_timeout', $2, false),
+                set_config('idle_in_transaction_session_timeout', '60000', false)
            FROM pg_catalog.pg_roles r WHERE r.rolname = session_user",
     )
     .bind(schema.name())
+    .bind(longest_statement.as_millis().to_string())
     .fetch_one(conn)
     .await?;
     let name = expected.name();

@@ -2,7 +2,7 @@
 //!
 //! Which steps a database has is written in `<schema>.schema_migration`. One database can hold both schemas.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -40,6 +40,18 @@ pub enum StepState {
     Changed,
     /// In the database and not known to this binary: a newer one has been here.
     Newer,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04} {}: ", self.version, self.description)?;
+        match self.state {
+            StepState::Applied(at) => write!(f, "applied {at}"),
+            StepState::Pending => f.write_str("pending"),
+            StepState::Changed => f.write_str("applied with other contents than this program's"),
+            StepState::Newer => f.write_str("applied by a newer program"),
+        }
+    }
 }
 
 /// Why a database's schema does not suit this binary.
@@ -127,9 +139,7 @@ impl Migrations {
         self.suits(&before, false)?;
         let pending = before.iter().filter(|step| step.state == StepState::Pending).count();
         // a connection of its own: the lock of a migration that failed goes with it
-        let mut options = pool.settings().clone();
-        options.statement_timeout = std::time::Duration::ZERO;
-        let mut conn = PgConnection::connect_with(&options.connect_options()).await?;
+        let mut conn = PgConnection::connect_with(&pool.settings().connect_options()).await?;
         let run = self.run(&mut conn).await;
         let _ = conn.close().await;
         run.map(|()| pending)

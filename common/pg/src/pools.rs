@@ -66,15 +66,29 @@ impl PoolSettings {
         self
     }
 
-    /// The connect options with the session settings every connection of ours has.
+    /// The same login straight to the database, where these settings lead to a pooler: `url` is the database's own address,
+    /// `postgres://host:port/database`.
+    ///
+    /// # Errors
+    /// [`DbError::Url`] when it is no such address.
+    pub fn direct(mut self, url: &str) -> Result<Self, DbError> {
+        let place = Self::from_url(self.schema, &url.to_owned().into())?.options;
+        let mut options = self.options.host(place.get_host()).port(place.get_port());
+        if let Some(database) = place.get_database() {
+            options = options.database(database);
+        }
+        if url.contains("sslmode=") {
+            options = options.ssl_mode(place.get_ssl_mode());
+        }
+        self.options = options;
+        Ok(self)
+    }
+
+    /// How every connection of ours begins. Nothing but the driver's own needs is asked for in the startup message, because a
+    /// pooler refuses what it does not know there; the session's limits are set by [`login::check`].
     pub(crate) fn connect_options(&self) -> PgConnectOptions {
-        let millis = self.statement_timeout.as_millis();
-        self.options.clone().application_name(&self.application_name).options([
-            ("statement_timeout", millis.to_string()),
-            // a transaction whose process hangs must not hold its locks for ever
-            ("idle_in_transaction_session_timeout", "60000".to_owned()),
-            ("TimeZone", "UTC".to_owned()),
-        ])
+        let options = self.options.clone().extra_float_digits(None);
+        options.application_name(&self.application_name)
     }
 }
 
@@ -145,7 +159,7 @@ impl<R: Role> RolePool<R> {
     pub async fn connect(settings: PoolSettings) -> Result<Self, DbError> {
         let first = tokio::time::timeout(settings.acquire_timeout, async {
             let mut conn = PgConnection::connect_with(&settings.connect_options()).await?;
-            let fit = login::check(&mut conn, settings.schema, R::LOGIN).await?;
+            let fit = login::check(&mut conn, settings.schema, R::LOGIN, settings.statement_timeout).await?;
             conn.close().await?;
             Ok::<_, sqlx::Error>(fit)
         });
@@ -158,7 +172,7 @@ impl<R: Role> RolePool<R> {
     pub fn lazy(settings: PoolSettings) -> Self {
         let unfit = Arc::new(Mutex::new(None));
         let found = unfit.clone();
-        let schema = settings.schema;
+        let (schema, limit) = (settings.schema, settings.statement_timeout);
         let pool = PgPoolOptions::new()
             .max_connections(settings.max_connections)
             .acquire_timeout(settings.acquire_timeout)
@@ -174,7 +188,7 @@ impl<R: Role> RolePool<R> {
             .after_connect(move |conn, _| {
                 let found = found.clone();
                 Box::pin(async move {
-                    let fit = login::check(conn, schema, R::LOGIN).await?;
+                    let fit = login::check(conn, schema, R::LOGIN, limit).await?;
                     let refused = fit.err();
                     let answer = match &refused {
                         Some(reason) => Err(sqlx::Error::Configuration(Box::new(reason.clone()))),
@@ -201,6 +215,16 @@ impl<R: Role> RolePool<R> {
     /// How the pool was set up.
     pub fn settings(&self) -> &PoolSettings {
         &self.settings
+    }
+
+    /// From now on connections are made as `settings` say: another address, or another password. Those in use finish their work.
+    pub fn reconnect(&self, settings: &PoolSettings) {
+        self.pool.set_connect_options(settings.connect_options());
+        // Those that idle are of before, and would be handed out once more.
+        let pool = self.pool.clone();
+        while let Some(mut conn) = pool.try_acquire() {
+            conn.close_on_drop();
+        }
     }
 
     /// One round trip to the database, and how long it took.

@@ -16,9 +16,9 @@ use crate::pools::PoolSettings;
 const RETRY_AT_MOST: Duration = Duration::from_secs(5);
 
 /// One connection that listens for all of a process; stops when dropped.
-#[derive(Debug)]
 pub struct Wakeups {
     channels: HashMap<&'static str, watch::Sender<u64>>,
+    settings: watch::Sender<PoolSettings>,
     task: JoinHandle<()>,
 }
 
@@ -28,8 +28,18 @@ impl Wakeups {
     pub fn listen(settings: &PoolSettings, channels: &[&'static str]) -> Self {
         let channels: HashMap<&'static str, watch::Sender<u64>> =
             channels.iter().map(|name| (*name, watch::Sender::new(0))).collect();
-        let task = tokio::spawn(listen(settings.clone(), channels.clone()));
-        Self { channels, task }
+        let (settings, from) = watch::channel(settings.clone());
+        let task = tokio::spawn(listen(from, channels.clone()));
+        Self {
+            channels,
+            settings,
+            task,
+        }
+    }
+
+    /// Listens by other settings from now on.
+    pub fn reconnect(&self, settings: &PoolSettings) {
+        self.settings.send_replace(settings.clone());
     }
 
     /// One who waits on `channel`.
@@ -71,16 +81,15 @@ impl Wakeup {
     }
 }
 
-async fn listen(settings: PoolSettings, channels: HashMap<&'static str, watch::Sender<u64>>) {
-    let mut options = settings.clone();
-    options.statement_timeout = Duration::ZERO;
+async fn listen(mut from: watch::Receiver<PoolSettings>, channels: HashMap<&'static str, watch::Sender<u64>>) {
     let mut pause = Duration::from_millis(50);
     loop {
+        let settings = from.borrow_and_update().clone();
         // what was said while nobody listened is unknown: everybody looks
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(settings.acquire_timeout)
-            .connect_lazy_with(options.connect_options());
+            .connect_lazy_with(settings.connect_options());
         let ended = async {
             let mut listener = PgListener::connect_with(&pool).await?;
             listener.eager_reconnect(false);
@@ -95,8 +104,14 @@ async fn listen(settings: PoolSettings, channels: HashMap<&'static str, watch::S
                 }
             }
             Ok::<_, sqlx::Error>(())
-        }
-        .await;
+        };
+        let ended = tokio::select! {
+            ended = ended => ended,
+            Ok(()) = from.changed() => {
+                pause = Duration::from_millis(50);
+                continue;
+            }
+        };
         if let Err(error) = ended {
             tracing::debug!(%error, "listening for notifications ended; polling goes on");
         }

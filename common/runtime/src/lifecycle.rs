@@ -4,16 +4,17 @@ use crate::notify::Notify;
 use std::{
     future::Future,
     io,
+    pin::Pin,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
-    time::{sleep, timeout},
+    sync::mpsc,
+    time::{Instant, interval, sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -50,13 +51,18 @@ impl Ended {
     }
 }
 
+type Alive = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+type Reload = Arc<dyn Fn() + Send + Sync>;
+
 struct Inner {
     stop: CancellationToken,
     tasks: TaskTracker,
     ready: AtomicBool,
     failed: Mutex<Option<String>>,
     fail: CancellationToken,
-    reload: watch::Sender<u64>,
+    reload: Mutex<Option<Reload>>,
+    reload_asked: AtomicBool,
+    alive: Mutex<Vec<(&'static str, Alive)>>,
     notify: Notify,
 }
 
@@ -73,7 +79,9 @@ impl Lifecycle {
             ready: AtomicBool::new(false),
             failed: Mutex::new(None),
             fail: CancellationToken::new(),
-            reload: watch::Sender::new(0),
+            reload: Mutex::new(None),
+            reload_asked: AtomicBool::new(false),
+            alive: Mutex::default(),
             notify,
         }))
     }
@@ -96,9 +104,70 @@ impl Lifecycle {
         }
     }
 
-    /// Changes with every SIGHUP.
-    pub fn reloads(&self) -> watch::Receiver<u64> {
-        self.0.reload.subscribe()
+    /// What is going on, in one line, for whoever asks the service manager.
+    pub fn status(&self, text: &str) {
+        self.0.notify.status(text);
+    }
+
+    /// What a SIGHUP does, in place of what it did before. Should one have come already, it is done now as well: what comes
+    /// later in a start also reads the settings again.
+    pub fn on_reload(&self, reload: impl Fn() + Send + Sync + 'static) {
+        let reload: Reload = Arc::new(reload);
+        *self.0.reload.lock().unwrap_or_else(PoisonError::into_inner) = Some(reload.clone());
+        if self.0.reload_asked.load(Ordering::SeqCst) {
+            reload();
+        }
+    }
+
+    fn reload(&self) {
+        self.0.reload_asked.store(true, Ordering::SeqCst);
+        let reload = self.0.reload.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ready = self.is_ready();
+        if ready {
+            self.0.notify.reloading();
+        }
+        if let Some(reload) = reload {
+            reload();
+        }
+        if ready {
+            self.0.notify.ready();
+        }
+    }
+
+    /// Adds a proof that the process moves. The watchdog of the service manager hears of a living process only while all of
+    /// them hold: a timer alone would go on telling of life in a process that hangs.
+    pub fn alive_while<F>(&self, name: &'static str, check: impl Fn() -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        let check: Alive = Arc::new(move || Box::pin(check()));
+        let mut alive = self.0.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        alive.push((name, check));
+    }
+
+    /// The first part that does not move.
+    async fn stuck(&self, limit: Duration) -> Option<&'static str> {
+        let checks = self.0.alive.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for (name, check) in checks {
+            // What has been told to stop need not move any more.
+            let moves = timeout(limit, check()).await.unwrap_or(false);
+            if !moves && !self.0.stop.is_cancelled() {
+                return Some(name);
+            }
+        }
+        None
+    }
+
+    async fn watchdog(self) {
+        let Some(period) = self.0.notify.watchdog() else { return };
+        let mut beat = interval(period / 4);
+        loop {
+            beat.tick().await;
+            match self.stuck(period / 4).await {
+                None => self.0.notify.alive(),
+                Some(part) => tracing::error!(part, "it does not move; the watchdog is not told of life"),
+            }
+        }
     }
 
     /// Runs a task that must last until the stop. If it ends before, with an error, a panic or nothing to say, the process
@@ -142,12 +211,11 @@ impl Lifecycle {
     /// Waits for a signal or a failure, then stops in order: red readiness, `drain` for load balancers to see it, the stop,
     /// and up to `grace` for what is under way.
     pub async fn run(self, mut signals: mpsc::Receiver<Signal>, drain: Duration, grace: Duration) -> Ended {
-        let watchdog = self.0.notify.clone().watchdog(self.stop());
-        let beat = tokio::spawn(watchdog);
+        let beat = tokio::spawn(self.clone().watchdog());
         loop {
             tokio::select! {
                 signal = signals.recv() => match signal {
-                    Some(Signal::Reload) => self.0.reload.send_modify(|n| *n += 1),
+                    Some(Signal::Reload) => self.reload(),
                     Some(Signal::Stop) | None => break,
                 },
                 () = self.0.fail.cancelled() => break,
@@ -185,6 +253,23 @@ impl Lifecycle {
             (None, Some(true)) => Ended::Clean,
             (None, Some(false)) => Ended::GraceOver,
         }
+    }
+}
+
+/// When a part of the process last moved. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse(Arc<Mutex<Option<Instant>>>);
+
+impl Pulse {
+    /// It moves.
+    pub fn beat(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether it moved within `limit`, or has not begun yet.
+    pub fn is_fresh(&self, limit: Duration) -> bool {
+        let last = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_none_or(|last| last.elapsed() <= limit)
     }
 }
 
@@ -320,11 +405,122 @@ mod tests {
     #[tokio::test]
     async fn a_hangup_reloads_and_stops_nothing() {
         let (lifecycle, signals, running) = started();
-        let mut reloads = lifecycle.reloads();
+        let (tx, mut rx) = mpsc::unbounded_channel();
+        let early = tx.clone();
+        lifecycle.on_reload(move || early.send("early").unwrap());
         signals.send(Signal::Reload).await.unwrap();
-        reloads.changed().await.unwrap();
+        assert_eq!(rx.recv().await, Some("early"));
+        lifecycle.on_reload(move || tx.send("late").unwrap());
+        assert_eq!(rx.recv().await, Some("late"), "what came during the start is made good");
         assert!(!running.is_finished() && !lifecycle.stop().is_cancelled());
         signals.send(Signal::Stop).await.unwrap();
+        assert_eq!(running.await.unwrap(), Ended::Clean);
+    }
+
+    #[test]
+    fn a_pulse_is_fresh_until_it_stays_away() {
+        let pulse = Pulse::default();
+        assert!(pulse.is_fresh(Duration::ZERO), "not begun yet");
+        pulse.beat();
+        assert!(pulse.is_fresh(Duration::from_secs(3600)));
+        while pulse.is_fresh(Duration::from_millis(2)) {
+            std::hint::spin_loop();
+        }
+        assert!(!pulse.is_fresh(Duration::from_millis(2)));
+    }
+
+    struct Manager {
+        socket: tokio::net::UnixDatagram,
+        notify: Notify,
+        _dir: tempfile::TempDir,
+    }
+
+    impl Manager {
+        fn new(watchdog: &str) -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("notify");
+            let socket = tokio::net::UnixDatagram::bind(&path).unwrap();
+            let env = [
+                ("NOTIFY_SOCKET".to_owned(), path.display().to_string()),
+                ("WATCHDOG_USEC".to_owned(), watchdog.to_owned()),
+            ];
+            Self {
+                socket,
+                notify: Notify::from_env(&env.into()),
+                _dir: dir,
+            }
+        }
+
+        async fn heard(&self) -> String {
+            let mut buffer = [0; 256];
+            let n = self.socket.recv(&mut buffer).await.unwrap();
+            String::from_utf8_lossy(&buffer[..n]).into_owned()
+        }
+    }
+
+    #[tokio::test]
+    async fn the_watchdog_hears_of_life_only_while_every_part_moves() {
+        let manager = Manager::new("4000");
+        let lifecycle = Lifecycle::new(manager.notify.clone());
+        let (moves, asked) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicU32::new(0)));
+        let (part, count) = (moves.clone(), asked.clone());
+        lifecycle.alive_while("part", move || {
+            count.fetch_add(1, Ordering::SeqCst);
+            let moves = part.load(Ordering::SeqCst);
+            async move {
+                if !moves {
+                    std::future::pending::<()>().await;
+                }
+                true
+            }
+        });
+        let (signals, rx) = mpsc::channel(4);
+        let running = tokio::spawn(lifecycle.clone().run(rx, Duration::ZERO, GRACE));
+        assert_eq!(manager.heard().await, "WATCHDOG=1");
+        moves.store(false, Ordering::SeqCst);
+        let before = asked.load(Ordering::SeqCst);
+        while asked.load(Ordering::SeqCst) < before + 5 {
+            tokio::task::yield_now().await;
+        }
+        // What was said before it hung is out of the way; from here on there is silence.
+        while manager.socket.try_recv(&mut [0; 256]).is_ok() {}
+        let later = asked.load(Ordering::SeqCst);
+        while asked.load(Ordering::SeqCst) < later + 5 {
+            tokio::task::yield_now().await;
+        }
+        assert!(
+            manager.socket.try_recv(&mut [0; 256]).is_err(),
+            "it told of life while a part hung"
+        );
+        moves.store(true, Ordering::SeqCst);
+        assert_eq!(manager.heard().await, "WATCHDOG=1");
+        signals.send(Signal::Stop).await.unwrap();
+        assert_eq!(running.await.unwrap(), Ended::Clean);
+    }
+
+    #[tokio::test]
+    async fn the_service_manager_hears_of_ready_reload_and_stop_in_order() {
+        let manager = Manager::new("0");
+        let lifecycle = Lifecycle::new(manager.notify.clone());
+        let (signals, rx) = mpsc::channel(4);
+        let running = tokio::spawn(lifecycle.clone().run(rx, Duration::ZERO, GRACE));
+        lifecycle.status("waiting for the database");
+        lifecycle.set_ready();
+        let notify = manager.notify.clone();
+        lifecycle.on_reload(move || notify.status("reloading now"));
+        signals.send(Signal::Reload).await.unwrap();
+        for expected in [
+            "STATUS=waiting for the database",
+            "READY=1",
+            "RELOADING=1\nMONOTONIC_USEC=",
+            "STATUS=reloading now",
+            "READY=1",
+        ] {
+            let heard = manager.heard().await;
+            assert!(heard.starts_with(expected), "{heard} instead of {expected}");
+        }
+        signals.send(Signal::Stop).await.unwrap();
+        assert!(manager.heard().await.starts_with("STOPPING=1"));
         assert_eq!(running.await.unwrap(), Ended::Clean);
     }
 }

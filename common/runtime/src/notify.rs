@@ -1,5 +1,6 @@
-//! systemd's notification socket: ready, stopping, still alive (sd_notify(3)).
+//! systemd's notification socket: ready, reloading, stopping, still alive, and what is going on (sd_notify(3)).
 use crate::settings::Env;
+use rustix::time::{ClockId, clock_gettime};
 use std::{
     io,
     os::{
@@ -9,7 +10,6 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tokio_util::sync::CancellationToken;
 
 /// Where to report, if anyone listens. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -51,29 +51,36 @@ impl Notify {
         }
     }
 
-    /// Startup is over.
-    pub fn ready(&self) {
+    /// Startup is over, or a reload is.
+    pub(crate) fn ready(&self) {
         self.send("READY=1");
     }
 
-    /// The stop began.
-    pub fn stopping(&self) {
-        self.send("STOPPING=1");
+    /// Settings are being read again; [`Notify::ready`] says that this is over. The time tells a manager which of two came first.
+    pub(crate) fn reloading(&self) {
+        let now = clock_gettime(ClockId::Monotonic);
+        let micros = i128::from(now.tv_sec) * 1_000_000 + i128::from(now.tv_nsec) / 1000;
+        self.send(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 
-    /// Reports life at half the period that was asked for, until `stop`. The report comes from the runtime that serves, so
-    /// it stays away when that one hangs.
-    pub(crate) async fn watchdog(self, stop: CancellationToken) {
-        let Some(period) = self.0.as_ref().and_then(|s| s.watchdog) else {
-            return;
-        };
-        let mut beat = tokio::time::interval(period / 2);
-        loop {
-            tokio::select! {
-                _ = beat.tick() => self.send("WATCHDOG=1"),
-                () = stop.cancelled() => return,
-            }
-        }
+    /// The stop began.
+    pub(crate) fn stopping(&self) {
+        self.send("STOPPING=1\nSTATUS=stopping");
+    }
+
+    /// In one line, for `systemctl status`.
+    pub(crate) fn status(&self, text: &str) {
+        self.send(&format!("STATUS={}", text.replace(['\n', '\r'], " ")));
+    }
+
+    /// The process lives.
+    pub(crate) fn alive(&self) {
+        self.send("WATCHDOG=1");
+    }
+
+    /// How often the service manager wants to hear that it lives, if it does.
+    pub(crate) fn watchdog(&self) -> Option<Duration> {
+        self.0.as_ref()?.watchdog
     }
 
     fn send(&self, text: &str) {
@@ -106,13 +113,13 @@ mod tests {
     }
 
     fn next(socket: &UnixDatagram) -> String {
-        let mut buffer = [0; 64];
+        let mut buffer = [0; 256];
         let n = socket.recv(&mut buffer).unwrap();
         String::from_utf8_lossy(&buffer[..n]).into_owned()
     }
 
-    #[tokio::test]
-    async fn the_service_manager_is_told_by_path_and_by_abstract_name() {
+    #[test]
+    fn the_service_manager_is_told_by_path_and_by_abstract_name() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("notify");
         let name = format!("exarch-test-{}", std::process::id());
@@ -122,19 +129,23 @@ mod tests {
             (UnixDatagram::bind_addr(&abstract_address).unwrap(), format!("@{name}")),
         ] {
             let notify = Notify::from_env(&env(&address, Some("20000")));
+            assert_eq!(notify.watchdog(), Some(Duration::from_millis(20)));
             notify.ready();
-            assert_eq!(next(&listening), "READY=1");
-            let stop = CancellationToken::new();
-            let beat = tokio::spawn(notify.clone().watchdog(stop.clone()));
-            let heard = tokio::task::spawn_blocking(move || (next(&listening), next(&listening), listening));
-            let (first, second, listening) = heard.await.unwrap();
-            assert_eq!((&*first, &*second), ("WATCHDOG=1", "WATCHDOG=1"));
-            stop.cancel();
-            beat.await.unwrap();
-            listening.set_nonblocking(true).unwrap();
-            while listening.recv(&mut [0; 64]).is_ok() {}
+            notify.alive();
+            notify.status("two\nlines");
+            notify.reloading();
             notify.stopping();
-            assert_eq!(next(&listening), "STOPPING=1");
+            assert_eq!(next(&listening), "READY=1");
+            assert_eq!(next(&listening), "WATCHDOG=1");
+            assert_eq!(next(&listening), "STATUS=two lines");
+            let reloading = next(&listening);
+            let micros = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=").unwrap();
+            let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+            let uptime: f64 = uptime.split(' ').next().unwrap().parse().unwrap();
+            let told = micros.parse::<f64>().unwrap() / 1e6;
+            // Not the same clock, but both count from the start of the machine, and ours leaves out the time it slept.
+            assert!(told > 0.0 && told <= uptime + 1.0, "{told} {uptime}");
+            assert_eq!(next(&listening), "STOPPING=1\nSTATUS=stopping");
         }
     }
 

@@ -1,4 +1,5 @@
 //! Logs and metrics of a process.
+use crate::settings::Log;
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::{
@@ -7,7 +8,14 @@ use std::{
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry,
+    filter::{FilterFn, filter_fn},
+    layer::SubscriberExt,
+    reload,
+    util::SubscriberInitExt,
+};
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -22,11 +30,22 @@ pub enum LogFormat {
     Text,
 }
 
-/// Starts the log on standard error. `filter` is a level or directives as `info,sqlx=warn`.
-pub fn init_logs(filter: &str, format: LogFormat) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter)
-        .with_context(|| format!("{filter:?} is no log filter; use info or info,sqlx=warn"))?;
-    let json = match format {
+static FILTER: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// The filter that the text says: a level or directives as `info,sqlx=warn`.
+pub(crate) fn filter(text: &str) -> anyhow::Result<EnvFilter> {
+    EnvFilter::try_new(text).with_context(|| format!("{text:?} is no log filter; use info or info,sqlx=warn"))
+}
+
+/// Libraries trace what goes over the wire: headers with tokens, statements with values. Of them no filter takes more than debug.
+fn no_wires() -> FilterFn<impl Fn(&Metadata<'_>) -> bool> {
+    filter_fn(|what| *what.level() < Level::TRACE || what.target().starts_with("exarch"))
+}
+
+/// Starts the log on standard error.
+pub fn init_logs(log: &Log) -> anyhow::Result<()> {
+    let (filter, handle) = reload::Layer::new(filter(&log.filter)?);
+    let json = match log.format {
         LogFormat::Auto => !stderr().is_terminal(),
         LogFormat::Json => true,
         LogFormat::Text => false,
@@ -45,9 +64,28 @@ pub fn init_logs(filter: &str, format: LogFormat) -> anyhow::Result<()> {
     };
     tracing_subscriber::registry()
         .with(filter)
+        .with(no_wires())
         .with(lines)
         .try_init()
-        .context("the log was started twice")
+        .context("the log was started twice")?;
+    // A second start was refused above.
+    let _ = FILTER.set(handle);
+    Ok(())
+}
+
+/// Another filter for the log that was started: a closure that puts it in force.
+///
+/// # Errors
+/// The filter is none; the one in force stays.
+pub fn next_log_filter(text: &str) -> anyhow::Result<impl FnOnce() + Send + use<>> {
+    let next = filter(text)?;
+    Ok(move || {
+        if let Some(handle) = FILTER.get()
+            && let Err(error) = handle.reload(next)
+        {
+            tracing::error!(%error, "the log's filter could not be changed");
+        }
+    })
 }
 
 /// The metrics of this process.
@@ -116,7 +154,41 @@ mod tests {
 
     #[test]
     fn a_bad_log_filter_is_named() {
-        let refused = init_logs("info,,=x=y", LogFormat::Json).unwrap_err();
+        let refused = init_logs(&Log {
+            filter: "info,,=x=y".into(),
+            format: LogFormat::Json,
+        })
+        .unwrap_err();
         assert!(refused.to_string().contains("info,,=x=y"), "{refused}");
+        assert!(next_log_filter("info,,=x=y").is_err());
+    }
+
+    #[test]
+    fn no_filter_shows_what_libraries_trace() {
+        #[derive(Clone, Default)]
+        struct Lines(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+        impl std::io::Write for Lines {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let lines = Lines::default();
+        let writer = lines.clone();
+        let log = tracing_subscriber::registry()
+            .with(filter("trace").unwrap())
+            .with(no_wires())
+            .with(tracing_subscriber::fmt::layer().with_writer(move || writer.clone()));
+        tracing::subscriber::with_default(log, || {
+            tracing::trace!(target: "h2::hpack", "canary of a header");
+            tracing::trace!(target: "exarch_common_http", "one of ours");
+            tracing::debug!(target: "h2::codec", "a frame");
+        });
+        let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+        assert!(text.contains("one of ours") && text.contains("a frame"), "{text}");
+        assert!(!text.contains("canary"), "{text}");
     }
 }

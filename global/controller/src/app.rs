@@ -9,13 +9,14 @@ use crate::{
     settings::Settings,
     sign_in::SigningIn,
 };
+use arc_swap::ArcSwap;
 use exarch_common_base::Ambient;
 use exarch_common_crypto::{password::Hasher, seal::Sealer};
 use exarch_common_http::{
     repeats::Answers,
     watch::{WatchLimits, Watches},
 };
-use exarch_common_pg::{AppPool, SweepPool, Wakeups};
+use exarch_common_pg::{AppPool, PoolSettings, SweepPool, Wakeups};
 use exarch_common_runtime::{Lifecycle, Nudge, run_reconciler};
 use std::{ops::Deref, sync::Arc};
 
@@ -43,6 +44,8 @@ pub struct Parts {
     pub app_pool: AppPool,
     /// Background passes over all tenants.
     pub sweep_pool: SweepPool,
+    /// Wakes whoever waits for a change by another replica.
+    pub wakeups: Arc<Wakeups>,
     /// Seals what lies in the database.
     pub sealer: Arc<Sealer>,
     /// What was answered to requests that may be repeated.
@@ -58,7 +61,7 @@ pub struct Parts {
     /// Refusals that wait for the audit.
     pub refusals: Refusals,
     /// Where mail goes.
-    pub outbound: Outbound,
+    pub outbound: ArcSwap<Outbound>,
     /// Wakes who sends it.
     pub mail_nudge: Nudge,
     /// What the rooms of the federation share.
@@ -77,12 +80,15 @@ impl Deref for App {
     }
 }
 
-/// The pools of a controller.
+/// The pools of a controller. Clones share them.
+#[derive(Clone)]
 pub struct Pools {
     /// `exarch_app`.
     pub app: AppPool,
     /// `exarch_sweep`.
     pub sweep: SweepPool,
+    /// Where to listen for notifications: past a pooler.
+    pub listen: PoolSettings,
 }
 
 impl App {
@@ -97,16 +103,17 @@ impl App {
         outbound: Outbound,
     ) -> Self {
         let sealer = Arc::new(sealer);
-        let wakeups = Arc::new(Wakeups::listen(pools.app.settings(), CHANNELS));
+        let wakeups = Arc::new(Wakeups::listen(&pools.listen, CHANNELS));
         Self(Arc::new(Parts {
-            watches: Watches::new(wakeups, ACCESS, WatchLimits::default()),
+            watches: Watches::new(wakeups.clone(), ACCESS, WatchLimits::default()),
             answers: Answers::new(ambient.clone(), pools.app.clone(), sealer.clone()),
             signing_in: SigningIn::new(hasher, &settings.sign_in),
             rates: Rates::new(&settings.limits),
             refusals: Refusals::default(),
-            outbound,
+            outbound: ArcSwap::from_pointee(outbound),
             mail_nudge: Nudge::new(),
             federation: Federation::default(),
+            wakeups,
             app_pool: pools.app,
             sweep_pool: pools.sweep,
             ambient,
@@ -131,7 +138,7 @@ impl App {
             ambient.clone(),
             stop.clone(),
         ));
-        if self.outbound.is_on() {
+        if self.outbound.load().is_on() {
             let (mailer, nudge) = (Mailer(app.clone()), self.mail_nudge.clone());
             life.track(run_reconciler(mailer, nudge, ambient.clone(), stop.clone()));
         }

@@ -1,6 +1,7 @@
 //! The command line of `exarch-global`.
 use crate::{
     app::{App, Pools},
+    doctor,
     keys::{self, Keys, Made},
     mail::Outbound,
     router, serve,
@@ -14,15 +15,14 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use exarch_common_base::{Ambient, ExposeSecret, SecretSlice, SecretString};
 use exarch_common_crypto::{password::Hasher, seal::Sealer};
 use exarch_common_http::openapi_json;
-use exarch_common_pg::{
-    AppPool, Migrations, OwnerPool, PoolSettings, Schema, SweepPool,
-    migrate::{Step, StepState},
+use exarch_common_pg::{AppPool, Migrations, OwnerPool, SweepPool};
+use exarch_common_runtime::{
+    doctor::{Telling, report},
+    settings,
 };
-use exarch_common_runtime::settings::{self, SecretFile};
 use std::{
     io::{self, Read, Write},
     path::PathBuf,
-    time::Duration,
 };
 
 /// The global controller: signs people in, knows who may enter which region, and registers the regions.
@@ -65,6 +65,14 @@ enum Action {
     /// The settings.
     #[command(subcommand)]
     Config(ConfigAction),
+    /// Look at everything that a controller needs, and say what is wrong, why, and what to do.
+    Doctor {
+        #[command(flatten)]
+        config: Config,
+        /// How to tell: text or json.
+        #[arg(short, long, default_value = "text")]
+        output: Telling,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,7 +100,7 @@ enum ConfigAction {
 #[derive(Debug, Args)]
 struct Config {
     /// The settings file, TOML.
-    #[arg(long = "config", value_name = "FILE")]
+    #[arg(long = "config", value_name = "FILE", env = "EXARCH_CONFIG")]
     file: PathBuf,
 }
 
@@ -112,7 +120,7 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             say(&Command::command().render_help().to_string())?;
             bail!("say what to do");
         }
-        Some(Action::Serve(config)) => serve::run(Ambient::system(), config.load()?).await,
+        Some(Action::Serve(config)) => serve::run(Ambient::system(), config.load()?, config.file).await,
         Some(Action::Setup {
             config,
             email,
@@ -128,6 +136,13 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             say(&format!("{done} migrations applied\n"))
         }
         Some(Action::Migrate(Migrate::Status(config))) => status(&config.load()?).await,
+        Some(Action::Doctor { config, output }) => {
+            let loaded = settings::load(Some(&config.file), &settings::process_env());
+            let (told, healthy) = report(&doctor::examine(&Ambient::system(), loaded).await, output)?;
+            say(&told)?;
+            anyhow::ensure!(healthy, "something is not well");
+            Ok(())
+        }
         Some(Action::Config(ConfigAction::Check(config))) => {
             Secrets::read(&config.load()?)?;
             say("the settings are good\n")
@@ -192,44 +207,24 @@ fn password_from_stdin() -> anyhow::Result<SecretString> {
 }
 
 async fn status(settings: &Settings) -> anyhow::Result<()> {
-    let pool = AppPool::lazy(pool_settings(settings, &settings.database.app_url_file)?);
-    for Step {
-        version,
-        description,
-        state,
-    } in Migrations::global().status(&pool).await?
-    {
-        let state = match state {
-            StepState::Applied(at) => format!("applied {at}"),
-            StepState::Pending => "pending".to_owned(),
-            StepState::Changed => "applied with other contents than this program's".to_owned(),
-            StepState::Newer => "applied by a newer program".to_owned(),
-        };
-        say(&format!("{version:04} {description}: {state}\n"))?;
-    }
-    Ok(())
+    let pool = AppPool::lazy(settings.database.direct(&settings.database.app_url_file)?);
+    let steps = Migrations::global().status(&pool).await?;
+    say(&steps.iter().map(|step| format!("{step}\n")).collect::<String>())
 }
 
 async fn owner_pool(settings: &Settings) -> anyhow::Result<OwnerPool> {
     let file = settings.database.owner_url_file.as_ref();
     let file = file.context("migrating needs settings.database.owner_url_file")?;
-    Ok(OwnerPool::connect(pool_settings(settings, file)?).await?)
-}
-
-fn pool_settings(settings: &Settings, file: &SecretFile) -> anyhow::Result<PoolSettings> {
-    let mut pool = PoolSettings::from_url(Schema::Global, &file.read()?)
-        .with_context(|| format!("the file {}", file.path().display()))?
-        .max_connections(settings.database.max_connections);
-    pool.application_name = "exarch-global".to_owned();
-    pool.acquire_timeout = Duration::from_secs(2);
-    Ok(pool)
+    Ok(OwnerPool::connect(settings.database.direct(file)?).await?)
 }
 
 /// The pools of a server; nothing is connected yet.
 pub(crate) fn pools(settings: &Settings) -> anyhow::Result<Pools> {
+    let database = &settings.database;
     Ok(Pools {
-        app: AppPool::lazy(pool_settings(settings, &settings.database.app_url_file)?),
-        sweep: SweepPool::lazy(pool_settings(settings, &settings.database.sweep_url_file)?),
+        listen: database.direct(&database.app_url_file)?,
+        app: AppPool::lazy(database.pool(&database.app_url_file)?),
+        sweep: SweepPool::lazy(database.pool(&database.sweep_url_file)?),
     })
 }
 

@@ -8,6 +8,7 @@ use crate::{
     sessions::{self, Session},
     settings,
 };
+use arc_swap::ArcSwap;
 use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts},
@@ -76,17 +77,21 @@ impl exarch_common_http::Gate for PublicGate {
 }
 
 /// How much each tenant asked for within the last minute.
-pub struct Rates(DefaultKeyedRateLimiter<TenantId>);
+pub struct Rates(ArcSwap<DefaultKeyedRateLimiter<TenantId>>);
 
 impl Rates {
     /// With the limits of the settings.
     pub fn new(limits: &settings::Limits) -> Self {
-        let per_minute = NonZeroU32::new(limits.tenant_per_minute).unwrap_or(NonZeroU32::MIN);
-        Self(RateLimiter::keyed(Quota::per_minute(per_minute)))
+        Self(ArcSwap::from_pointee(tenants(limits)))
+    }
+
+    /// Puts other limits in force; what was counted within the last minute is forgotten.
+    pub fn limit(&self, limits: &settings::Limits) {
+        self.0.store(Arc::new(tenants(limits)));
     }
 
     fn count(&self, tenant: TenantId) -> Result<(), Problem> {
-        self.0.check_key(&tenant).map_err(|_| {
+        self.0.load().check_key(&tenant).map_err(|_| {
             metrics::counter!("exarch_tenant_limited_total").increment(1);
             Problem::too_many(Duration::from_secs(1))
                 .detail("Your tenant sends too many requests: send fewer, or wait a little.")
@@ -95,8 +100,13 @@ impl Rates {
 
     /// Drops what is remembered of tenants that are silent.
     pub fn forget_idle(&self) {
-        self.0.retain_recent();
+        self.0.load().retain_recent();
     }
+}
+
+fn tenants(limits: &settings::Limits) -> DefaultKeyedRateLimiter<TenantId> {
+    let per_minute = NonZeroU32::new(limits.tenant_per_minute).unwrap_or(NonZeroU32::MIN);
+    RateLimiter::keyed(Quota::per_minute(per_minute))
 }
 
 /// The kind of a route that needs `A`.

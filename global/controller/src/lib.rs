@@ -6,6 +6,7 @@ pub mod app;
 pub mod audit;
 pub mod command;
 pub mod device;
+pub mod doctor;
 pub mod entitlements;
 pub mod exchange;
 pub mod federation;

@@ -1,8 +1,7 @@
 //! What an operator sets, with the defaults and ranges of the design.
-use exarch_common_runtime::{
-    settings::{Check, SecretFile, Validate, duration},
-    telemetry::LogFormat,
-};
+use anyhow::Context;
+use exarch_common_pg::{PoolSettings, Schema};
+use exarch_common_runtime::settings::{Check, Log, SecretFile, Stop, Validate, duration};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, ops::RangeInclusive, path::PathBuf, time::Duration};
 
@@ -52,6 +51,9 @@ pub struct Settings {
     /// How much one may ask for.
     #[serde(default)]
     pub limits: Limits,
+    /// The way to the end.
+    #[serde(default)]
+    pub stop: Stop,
     /// The log.
     #[serde(default)]
     pub log: Log,
@@ -125,9 +127,39 @@ pub struct Database {
     /// `exarch_owner`'s; only migrations need it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_url_file: Option<SecretFile>,
+    /// The database's own address, `postgres://host:port/database`, where the files lead to a pooler: what needs a session of
+    /// its own goes there, with the login of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct_url: Option<String>,
     /// Connections of each pool.
     #[serde(default = "connections")]
     pub max_connections: u32,
+}
+
+impl Database {
+    /// How the login whose URL is in `file` reaches the database for requests.
+    ///
+    /// # Errors
+    /// The file cannot be used, or holds no URL of Postgres.
+    pub fn pool(&self, file: &SecretFile) -> anyhow::Result<PoolSettings> {
+        let mut pool = PoolSettings::from_url(Schema::Global, &file.read()?)
+            .with_context(|| format!("the file {}", file.path().display()))?
+            .max_connections(self.max_connections);
+        pool.application_name = "exarch-global".to_owned();
+        Ok(pool)
+    }
+
+    /// How it reaches the database itself, where there is a pooler between: to listen, to lead, to migrate.
+    ///
+    /// # Errors
+    /// The file cannot be used, or holds no URL of Postgres.
+    pub fn direct(&self, file: &SecretFile) -> anyhow::Result<PoolSettings> {
+        let pool = self.pool(file)?;
+        match &self.direct_url {
+            None => Ok(pool),
+            Some(url) => pool.direct(url).context("settings.database.direct_url"),
+        }
+    }
 }
 
 fn connections() -> u32 {
@@ -321,25 +353,6 @@ impl Default for Limits {
     }
 }
 
-/// The log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// `auto`, `json` or `text`.
-    pub format: LogFormat,
-    /// Which lines: a tracing filter, as `info` or `info,sqlx=debug`.
-    pub filter: String,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            format: LogFormat::default(),
-            filter: "info".into(),
-        }
-    }
-}
-
 fn url(check: &mut Check, key: &str, url: &str, schemes: &[&str]) {
     check.no_password(key, url);
     let good = schemes.iter().any(|scheme| url.starts_with(scheme)) && !url.ends_with('/');
@@ -364,6 +377,8 @@ impl Validate for Settings {
         check.section("sign_in", &self.sign_in);
         check.section("mail", &self.mail);
         check.section("limits", &self.limits);
+        check.section("stop", &self.stop);
+        check.section("log", &self.log);
     }
 }
 
@@ -399,6 +414,9 @@ impl Validate for Database {
     fn validate(&self, check: &mut Check) {
         check.secret("app_url_file", &self.app_url_file);
         check.secret("sweep_url_file", &self.sweep_url_file);
+        if let Some(url) = &self.direct_url {
+            check.database("direct_url", url);
+        }
         check.range("max_connections", self.max_connections, 2..=200);
     }
 }

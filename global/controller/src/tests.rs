@@ -78,6 +78,7 @@ impl World {
             .unwrap();
         let hasher = Hasher::with_iterations(vec![7; 32].into(), NonZeroU32::MIN);
         let pools = Pools {
+            listen: app_pool.settings().clone(),
             app: app_pool,
             sweep: db.sweep().await,
         };

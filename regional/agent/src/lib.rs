@@ -11,6 +11,7 @@ pub mod drivers;
 pub mod identity;
 pub mod leases;
 pub mod session;
+pub mod settings;
 pub mod workloads;
 
 /// This version of the software.

@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 use exarch_common_base::{Ambient, SecretString};
 use exarch_common_crypto::pki::Pin;
 use exarch_common_runtime::{
-    Lifecycle, Notify, os_signals,
-    settings::{SecretFile, process_env},
+    Lifecycle, Notify, Pulse, Reloader, TakeOver, os_signals,
+    settings::{self, Env, SecretFile, process_env},
     telemetry,
 };
 use exarch_regional_agent::{
@@ -13,10 +13,11 @@ use exarch_regional_agent::{
     identity::{Offer, State, StateError, approved, enrol, enrol_again},
     leases::Keeper,
     session::Session,
-    workloads::{Fences, Work},
+    settings::Settings,
+    workloads::{Fences, TURN, Work},
 };
 use std::{
-    io::{IsTerminal, Read},
+    io::{Read, Write, stdout},
     path::{Path, PathBuf},
     process::ExitCode,
     sync::Arc,
@@ -28,6 +29,39 @@ use std::{
 struct Cli {
     #[command(subcommand)]
     command: Commands,
+}
+
+/// Where settings come from: a file, the environment, and before both the flags.
+#[derive(clap::Args)]
+struct Config {
+    /// The settings file, TOML; without it the environment and the flags are enough
+    #[arg(long, value_name = "FILE", env = "EXARCH_CONFIG")]
+    config: Option<PathBuf>,
+    /// Directory for this agent's key and state: settings.state.dir
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+}
+
+impl Config {
+    fn env(&self, guard: Option<&Path>) -> anyhow::Result<Env> {
+        let mut env = process_env();
+        for (name, flag) in [
+            ("EXARCH_STATE__DIR", self.state.as_deref()),
+            ("EXARCH_WORKLOADS__GUARD", guard),
+        ] {
+            if let Some(path) = flag {
+                let text = path
+                    .to_str()
+                    .with_context(|| format!("{} is not UTF-8", path.display()))?;
+                env.insert(name.to_owned(), text.to_owned());
+            }
+        }
+        Ok(env)
+    }
+
+    fn load(&self) -> anyhow::Result<Settings> {
+        Ok(settings::load(self.config.as_deref(), &self.env(None)?)?)
+    }
 }
 
 #[derive(Subcommand)]
@@ -43,9 +77,8 @@ enum Commands {
         /// A file with the bootstrap token, or - for standard input
         #[arg(long)]
         token_file: PathBuf,
-        /// Directory for this agent's key and state
-        #[arg(long)]
-        state: PathBuf,
+        #[command(flatten)]
+        config: Config,
         /// Name of the agent, unless the token gives it
         #[arg(long)]
         name: Option<String>,
@@ -55,51 +88,79 @@ enum Commands {
     },
     /// Run the agent
     Run {
-        /// The directory of `enrol`
-        #[arg(long)]
-        state: PathBuf,
-        /// The guard's program; the one beside this program by default
+        #[command(flatten)]
+        config: Config,
+        /// The guard's program, settings.workloads.guard; the one beside this program by default
         #[arg(long)]
         guard: Option<PathBuf>,
+    },
+    /// The settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Subcommand)]
+enum ConfigCommand {
+    /// Say whether an agent would start with them
+    Check(Config),
+    /// Print all settings in force, secrets masked
+    Show {
+        #[command(flatten)]
+        config: Config,
+        /// With defaults and overrides; they always are
+        #[arg(long)]
+        effective: bool,
     },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    exarch_common_runtime::run("exarch-agent", async move {
-        let format = if std::io::stderr().is_terminal() {
-            telemetry::LogFormat::Text
-        } else {
-            telemetry::LogFormat::Json
-        };
-        let filter = std::env::var("EXARCH_LOG").unwrap_or_else(|_| "info".into());
-        telemetry::init_logs(&filter, format)?;
-        match cli.command {
-            Commands::Enrol {
+    exarch_common_runtime::run("exarch-agent", run(cli.command))
+}
+
+async fn run(command: Commands) -> anyhow::Result<()> {
+    match command {
+        Commands::Enrol {
+            gateway,
+            ca_pin,
+            token_file,
+            config,
+            name,
+            again,
+        } => {
+            let settings = config.load()?;
+            telemetry::init_logs(&settings.log)?;
+            let offer = Offer {
                 gateway,
-                ca_pin,
-                token_file,
-                state,
+                pin: ca_pin,
+                token: read_token(&token_file)?,
                 name,
-                again,
-            } => {
-                let offer = Offer {
-                    gateway,
-                    pin: ca_pin,
-                    token: read_token(&token_file)?,
-                    name,
-                };
-                let state = State::open(&state)?;
-                let identity = match again {
-                    true => enrol_again(&state, offer).await?,
-                    false => enrol(&Ambient::system(), &state, offer).await?,
-                };
-                tracing::info!(agent = %identity.agent, name = %identity.name, "enrolled");
-                Ok(())
-            }
-            Commands::Run { state, guard } => serve(state, guard).await,
+            };
+            let state = State::open(&settings.state.dir)?;
+            let identity = match again {
+                true => enrol_again(&state, offer).await?,
+                false => enrol(&Ambient::system(), &state, offer).await?,
+            };
+            tracing::info!(agent = %identity.agent, name = %identity.name, "enrolled");
+            Ok(())
         }
-    })
+        Commands::Run { config, guard } => {
+            let env = config.env(guard.as_deref())?;
+            let settings = settings::load(config.config.as_deref(), &env)?;
+            serve(settings, config.config, env).await
+        }
+        Commands::Config(ConfigCommand::Check(config)) => {
+            find_guard(config.load()?.workloads.guard)?;
+            say("the settings are good\n")
+        }
+        Commands::Config(ConfigCommand::Show { config, effective: _ }) => {
+            say(&settings::show_effective(&config.load()?)?)
+        }
+    }
+}
+
+fn say(text: &str) -> anyhow::Result<()> {
+    Ok(stdout().write_all(text.as_bytes())?)
 }
 
 /// The first words of standard input, or a file that nobody else can read.
@@ -119,14 +180,42 @@ fn read_token(path: &Path) -> anyhow::Result<SecretString> {
     Ok(token.to_owned().into())
 }
 
-async fn serve(dir: PathBuf, guard: Option<PathBuf>) -> anyhow::Result<()> {
+async fn serve(settings: Settings, file: Option<PathBuf>, env: Env) -> anyhow::Result<()> {
+    telemetry::init_logs(&settings.log)?;
+    let life = Lifecycle::new(Notify::from_env(&process_env()));
+    let signals = os_signals()?;
+    let reloader = Reloader::new(&settings, file, env, |new: &Settings| {
+        Ok(TakeOver::new().with(&["log.filter"], telemetry::next_log_filter(&new.log.filter)?))
+    })?;
+    life.on_reload(move || reloader.reload());
+    let guard = find_guard(settings.workloads.guard)?;
+    let state = State::open(&settings.state.dir)?;
+    let starting = life.clone();
+    // A signal must be heard while a person is waited for.
+    tokio::spawn(async move {
+        if let Err(error) = start(guard, state, &starting).await {
+            starting.fail(format!("{error:#}"));
+        }
+    });
+    life.run(signals, Duration::ZERO, settings.stop.grace)
+        .await
+        .into_result()
+}
+
+async fn start(guard: PathBuf, state: State, life: &Lifecycle) -> anyhow::Result<()> {
     let ambient = Ambient::system();
-    let guard = find_guard(guard)?;
-    let state = State::open(&dir)?;
     let identity = match state.identity() {
         // Until a person has approved it, it runs nothing and polls.
         Err(StateError::NotEnrolled(dir)) => {
-            let approved = approved(&ambient, &state).await?;
+            if state.waiting()?.is_some() {
+                life.status("waiting for a person of the region to approve this agent");
+                life.set_ready();
+            }
+            let stop = life.stop();
+            let approved = tokio::select! {
+                approved = approved(&ambient, &state) => approved?,
+                () = stop.cancelled() => return Ok(()),
+            };
             approved.ok_or(StateError::NotEnrolled(dir))?
         }
         known => known?,
@@ -135,6 +224,7 @@ async fn serve(dir: PathBuf, guard: Option<PathBuf>) -> anyhow::Result<()> {
     let (session, link) = Session::new(ambient.clone(), state, &identity)?;
     let session = Arc::new(session);
     let keeper = Keeper::new(ambient.clone(), link.clone());
+    let pulse = Pulse::default();
     let work = Work {
         ambient,
         identity: identity.clone(),
@@ -143,19 +233,18 @@ async fn serve(dir: PathBuf, guard: Option<PathBuf>) -> anyhow::Result<()> {
         keeper: keeper.clone(),
         guard,
         fences: Fences::default(),
+        pulse: pulse.clone(),
     };
-    let lifecycle = Lifecycle::new(Notify::from_env(&process_env()));
     tracing::info!(agent = %identity.agent, name = %identity.name, region = %identity.region, "agent starts");
-    let stop = lifecycle.stop();
+    let stop = life.stop();
+    life.alive_while("workloads", move || std::future::ready(pulse.is_fresh(TURN)));
     // Session and renewals go on while workloads are being ended, so they stop last, with the process.
-    lifecycle.track(work.clone().run(stop.clone()));
+    life.track(work.clone().run(stop.clone()));
     let until_exit = tokio_util::sync::CancellationToken::new();
     tokio::spawn(session.keep_open(until_exit.clone()));
     tokio::spawn(keeper.keep_renewing(until_exit.clone()));
     tokio::spawn(work.heartbeat(stop));
-    lifecycle.set_ready();
-    lifecycle
-        .run(os_signals()?, Duration::ZERO, Duration::from_secs(20))
-        .await
-        .into_result()
+    life.status(&format!("agent {} in region {}", identity.agent, identity.region));
+    life.set_ready();
+    Ok(())
 }

@@ -8,6 +8,7 @@ pub mod app;
 pub mod audit;
 pub mod clusters;
 pub mod continuity;
+pub mod doctor;
 pub mod federation;
 pub mod gate;
 pub mod hosts;

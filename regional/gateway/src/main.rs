@@ -3,13 +3,16 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use exarch_common_base::{Ambient, SecretString};
 use exarch_common_crypto::pki::Pin;
-use exarch_common_pg::{Migrations, OwnerPool};
+use exarch_common_pg::{AppPool, Migrations, OwnerPool};
 use exarch_common_runtime::{
-    Lifecycle, Notify, os_signals,
+    Lifecycle, Notify,
+    doctor::{Telling, report},
+    os_signals,
     settings::{self, SecretFile},
     telemetry,
 };
 use exarch_regional_gateway::{
+    doctor,
     federation::{self, Joining},
     router,
     settings::Settings,
@@ -22,9 +25,11 @@ use std::{
     time::Duration,
 };
 
-/// For load balancers to see that readiness is red.
-const DRAIN: Duration = Duration::from_millis(500);
-const GRACE: Duration = Duration::from_secs(10);
+/// At the end of the grace listeners cut off what is left, which takes a moment.
+const CUT: Duration = Duration::from_secs(1);
+
+/// What is done once, by hand, waits longer for a busy database than a request may.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The gateway of one region.
 #[derive(Parser)]
@@ -61,6 +66,14 @@ enum Command {
     /// The settings.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Look at everything that a gateway needs, and say what is wrong, why, and what to do.
+    Doctor {
+        #[command(flatten)]
+        config: Config,
+        /// How to tell: text or json.
+        #[arg(short, long, default_value = "text")]
+        output: Telling,
+    },
 }
 
 #[derive(Subcommand)]
@@ -109,7 +122,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     }
     match args.command {
         None => Ok(()),
-        Some(Command::Serve(config)) => serve(config.load()?).await,
+        Some(Command::Serve(config)) => serve(config.load()?, config.config).await,
         Some(Command::Join {
             config,
             global,
@@ -133,11 +146,17 @@ async fn run(args: Args) -> anyhow::Result<()> {
             say(&format!("{applied} migrations applied\n"))
         }
         Some(Command::Migrate(Migrate::Status(config))) => {
-            let steps = Migrations::regional().status(&owner(&config.load()?).await?).await?;
-            let lines = steps
-                .iter()
-                .map(|step| format!("{:04} {:40} {:?}\n", step.version, step.description, step.state));
-            say(&lines.collect::<String>())
+            let settings = config.load()?;
+            let pool = AppPool::lazy(settings.database.direct(&settings.database.app_url_file)?);
+            let steps = Migrations::regional().status(&pool).await?;
+            say(&steps.iter().map(|step| format!("{step}\n")).collect::<String>())
+        }
+        Some(Command::Doctor { config, output }) => {
+            let loaded = settings::load(Some(&config.config), &settings::process_env());
+            let (told, healthy) = report(&doctor::examine(&Ambient::system(), loaded).await, output)?;
+            say(&told)?;
+            anyhow::ensure!(healthy, "something is not well");
+            Ok(())
         }
         Some(Command::Config(ConfigCommand::Check(config))) => {
             let settings = config.load()?;
@@ -155,11 +174,12 @@ fn say(text: &str) -> anyhow::Result<()> {
     Ok(stdout().write_all(text.as_bytes())?)
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
-    telemetry::init_logs(&settings.log.filter, settings.log.format)?;
+async fn serve(settings: Settings, file: PathBuf) -> anyhow::Result<()> {
+    telemetry::init_logs(&settings.log)?;
     let life = Lifecycle::new(Notify::from_env(&settings::process_env()));
     let signals = os_signals()?;
-    let prepared = start::prepare(Ambient::system(), settings, &life).await?;
+    let stop = settings.stop.clone();
+    let prepared = start::prepare(Ambient::system(), settings, file, &life).await?;
     let starting = life.clone();
     // A signal must be heard while the start waits for the database.
     tokio::spawn(async move {
@@ -169,14 +189,16 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
             starting.fail(format!("the gateway did not start: {error:#}"));
         }
     });
-    life.run(signals, DRAIN, GRACE).await.into_result()
+    life.run(signals, stop.drain, stop.grace + CUT).await.into_result()
 }
 
 async fn join(settings: &Settings, joining: Joining) -> anyhow::Result<()> {
-    telemetry::init_logs(&settings.log.filter, settings.log.format)?;
-    let pools = start::pools(settings)?;
-    Migrations::regional().refuse_newer_schema(&pools.app).await?;
-    let region = federation::join(&Ambient::system(), &pools.app, &start::sealer(settings)?, &joining).await?;
+    telemetry::init_logs(&settings.log)?;
+    let mut once = settings.database.direct(&settings.database.app_url_file)?;
+    once.acquire_timeout = PATIENCE;
+    let pool = AppPool::lazy(once);
+    Migrations::regional().refuse_newer_schema(&pool).await?;
+    let region = federation::join(&Ambient::system(), &pool, &start::sealer(settings)?, &joining).await?;
     say(&format!(
         "joined as region {} ({}); start the gateway with: exarch-gateway serve\n",
         region.slug, region.id
@@ -204,5 +226,5 @@ async fn owner(settings: &Settings) -> anyhow::Result<OwnerPool> {
         .owner_url_file
         .as_ref()
         .context("migrations need settings.database.owner_url_file")?;
-    Ok(OwnerPool::connect(settings.database.pool(file)?).await?)
+    Ok(OwnerPool::connect(settings.database.direct(file)?).await?)
 }

@@ -1,9 +1,6 @@
 //! What an operator may set, with defaults and ranges.
 use exarch_common_pg::{PoolSettings, Schema};
-use exarch_common_runtime::{
-    settings::{Check, SecretFile, Validate, duration},
-    telemetry::LogFormat,
-};
+use exarch_common_runtime::settings::{Check, Log, SecretFile, Stop, Validate, duration};
 use exarch_common_wire::passport::TierLimits;
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
@@ -38,6 +35,9 @@ pub struct Settings {
     /// Leases.
     #[serde(default)]
     pub leases: Leases,
+    /// The way to the end.
+    #[serde(default)]
+    pub stop: Stop,
     /// The log.
     #[serde(default)]
     pub log: Log,
@@ -116,8 +116,12 @@ pub struct Database {
     /// `exarch_renew`.
     pub renew_url_file: SecretFile,
     /// `exarch_owner`: for `migrate` alone.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_url_file: Option<SecretFile>,
+    /// The database's own address, `postgres://host:port/database`, where the files lead to a pooler: what needs a session of
+    /// its own goes there, with the login of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub direct_url: Option<String>,
     /// Connections of `exarch_app` at most.
     #[serde(default = "Database::max_connections")]
     pub max_connections: u32,
@@ -128,14 +132,26 @@ impl Database {
         16
     }
 
-    /// How the login whose URL is in `file` reaches the database.
+    /// How the login whose URL is in `file` reaches the database for requests.
     ///
     /// # Errors
     /// The file cannot be used, or holds no URL of Postgres.
     pub fn pool(&self, file: &SecretFile) -> anyhow::Result<PoolSettings> {
-        let mut settings = PoolSettings::from_url(Schema::Regional, &file.read()?)?;
-        settings.application_name = "exarch-gateway".to_owned();
-        Ok(settings)
+        let mut pool = PoolSettings::from_url(Schema::Regional, &file.read()?)?;
+        pool.application_name = "exarch-gateway".to_owned();
+        Ok(pool)
+    }
+
+    /// How it reaches the database itself, where there is a pooler between: to listen, to migrate.
+    ///
+    /// # Errors
+    /// The file cannot be used, or holds no URL of Postgres.
+    pub fn direct(&self, file: &SecretFile) -> anyhow::Result<PoolSettings> {
+        let pool = self.pool(file)?;
+        match &self.direct_url {
+            None => Ok(pool),
+            Some(url) => Ok(pool.direct(url)?),
+        }
     }
 }
 
@@ -233,25 +249,6 @@ impl Default for Leases {
     }
 }
 
-/// The log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Log {
-    /// A level or directives, as `info,sqlx=warn`.
-    pub filter: String,
-    /// `auto`, `json` or `text`.
-    pub format: LogFormat,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self {
-            filter: "info".to_owned(),
-            format: LogFormat::default(),
-        }
-    }
-}
-
 impl Validate for Settings {
     fn validate(&self, check: &mut Check) {
         check.section("public", &self.public);
@@ -263,6 +260,8 @@ impl Validate for Settings {
         check.section("federation", &self.federation);
         check.section("passport", &self.passport);
         check.section("leases", &self.leases);
+        check.section("stop", &self.stop);
+        check.section("log", &self.log);
     }
 }
 
@@ -316,6 +315,9 @@ impl Validate for Database {
         check.secret("app_url_file", &self.app_url_file);
         check.secret("sweep_url_file", &self.sweep_url_file);
         check.secret("renew_url_file", &self.renew_url_file);
+        if let Some(url) = &self.direct_url {
+            check.database("direct_url", url);
+        }
         check.range("max_connections", self.max_connections, 2..=512);
     }
 }

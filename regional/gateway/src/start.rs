@@ -25,11 +25,16 @@ use exarch_common_http::{
     },
 };
 use exarch_common_pg::{AppPool, DbError, Migrations, RenewPool, RolePool, SweepPool, migrate::SchemaError};
-use exarch_common_runtime::{Lifecycle, telemetry::Metrics};
+use exarch_common_runtime::{
+    Lifecycle, Reloader, TakeOver,
+    settings::process_env,
+    telemetry::{Metrics, next_log_filter},
+};
 use exarch_common_wire::names;
 use rustls::ServerConfig;
 use std::{
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -58,8 +63,11 @@ pub fn pools(settings: &Settings) -> anyhow::Result<Pools> {
     let renew = database
         .pool(&database.renew_url_file)
         .context("settings.database.renew_url_file")?;
+    let listen = database
+        .direct(&database.app_url_file)
+        .context("settings.database.direct_url")?;
     Ok(Pools {
-        listen: app.clone(),
+        listen,
         app: AppPool::lazy(app),
         sweep: SweepPool::lazy(sweep.max_connections(4)),
         renew: RenewPool::lazy(renew.max_connections(4)),
@@ -84,24 +92,35 @@ pub struct Prepared {
     public: Later,
     agents: TlsListener,
     opened: Arc<OnceLock<App>>,
+    reloader: Arc<Reloader<Settings>>,
 }
 
-/// Reads the secrets and opens the listeners. Whoever calls before the gateway serves is told that it is starting.
+/// Reads the secrets and opens the listeners. Whoever calls before the gateway serves is told that it is starting. A SIGHUP
+/// reads the settings again from `file`.
 ///
 /// # Errors
 /// A secret or an address that cannot be used, named by its setting.
-pub async fn prepare(ambient: Ambient, settings: Settings, life: &Lifecycle) -> anyhow::Result<Prepared> {
+pub async fn prepare(
+    ambient: Ambient,
+    settings: Settings,
+    file: PathBuf,
+    life: &Lifecycle,
+) -> anyhow::Result<Prepared> {
     let opened: Arc<OnceLock<App>> = Arc::default();
     let pools = pools(&settings)?;
     let sealer = Arc::new(sealer(&settings)?);
+    let reloader = Arc::new(reloader(&settings, file, pools.clone(), opened.clone())?);
+    reload_with(life, &reloader);
     let agents = TlsListener::bind(settings.agents.listen)
         .await
         .context("settings.agents.listen")?;
     let public = Later::new();
     let layers = LayerOptions::new(ambient.clone(), "public");
-    listen(life, "public", settings.public.listen, public.router(&layers)).await?;
+    let options = serve_options(&settings);
+    listen(life, "public", settings.public.listen, public.router(&layers), &options).await?;
     let ops = ops_router(&ambient, life, &pools.app, opened.clone())?;
-    listen(life, "ops", settings.ops.listen, ops).await?;
+    let at = listen(life, "ops", settings.ops.listen, ops, &options).await?;
+    life.alive_while("ops listener", move || ops::answers(at));
     Ok(Prepared {
         ambient,
         settings,
@@ -110,8 +129,67 @@ pub async fn prepare(ambient: Ambient, settings: Settings, life: &Lifecycle) -> 
         public,
         agents,
         opened,
+        reloader,
     })
 }
+
+fn serve_options(settings: &Settings) -> ServeOptions {
+    ServeOptions {
+        grace: settings.stop.grace,
+        ..ServeOptions::default()
+    }
+}
+
+fn reload_with(life: &Lifecycle, reloader: &Arc<Reloader<Settings>>) {
+    let reloader = reloader.clone();
+    life.on_reload(move || reloader.reload());
+}
+
+/// What a SIGHUP changes: the log's filter and the way to the database.
+fn reloader(
+    settings: &Settings,
+    file: PathBuf,
+    pools: Pools,
+    opened: Arc<OnceLock<App>>,
+) -> anyhow::Result<Reloader<Settings>> {
+    Reloader::new(settings, Some(file), process_env(), move |new: &Settings| {
+        let filter = next_log_filter(&new.log.filter)?;
+        let database = &new.database;
+        let listen = database.direct(&database.app_url_file)?;
+        let (app, sweep, renew) = (
+            database.pool(&database.app_url_file)?,
+            database.pool(&database.sweep_url_file)?,
+            database.pool(&database.renew_url_file)?,
+        );
+        let pools = pools.clone();
+        let parts = TakeOver::new().with(&["log.filter"], filter);
+        let urls = &[
+            "database.app_url_file",
+            "database.sweep_url_file",
+            "database.renew_url_file",
+        ];
+        let reconnect = move || {
+            pools.app.reconnect(&app);
+            pools.sweep.reconnect(&sweep);
+            pools.renew.reconnect(&renew);
+        };
+        Ok(match opened.get().cloned() {
+            None => parts.with(urls, reconnect),
+            Some(open) => parts.with(ALL_URLS, move || {
+                reconnect();
+                open.wakeups.reconnect(&listen);
+            }),
+        })
+    })
+}
+
+/// Of an open gateway the connection that listens follows, too.
+const ALL_URLS: &[&str] = &[
+    "database.app_url_file",
+    "database.sweep_url_file",
+    "database.renew_url_file",
+    "database.direct_url",
+];
 
 /// Starts everything; returns once the gateway is ready. The work goes on in `life`.
 ///
@@ -126,30 +204,41 @@ pub async fn start(prepared: Prepared, life: &Lifecycle) -> anyhow::Result<App> 
         public,
         agents,
         opened,
+        reloader,
     } = prepared;
+    life.status("waiting for the database");
     wait_for_database(&pools, life).await?;
     let app = open(&ambient, &settings, &sealer, pools, life).await?;
     let router = router::public_router(&app)?;
     serve_agents(&app, agents, life)?;
     app.background(life);
     let _ = opened.set(app.clone());
+    reload_with(life, &reloader);
     public.set(router);
+    life.status(&format!("serving region {}", app.region.slug));
     life.set_ready();
     tracing::info!(region = %app.region.slug, id = %app.region.id, "the gateway serves");
     Ok(app)
 }
 
-/// Opens a plain listener on loopback and serves it as long as the process lives.
-async fn listen(life: &Lifecycle, name: &'static str, at: SocketAddr, router: Router) -> anyhow::Result<()> {
+/// Opens a plain listener on loopback and serves it as long as the process lives; says where.
+async fn listen(
+    life: &Lifecycle,
+    name: &'static str,
+    at: SocketAddr,
+    router: Router,
+    options: &ServeOptions,
+) -> anyhow::Result<SocketAddr> {
     let listener = PlainListener::bind(at)
         .await
         .with_context(|| format!("settings.{name}.listen"))?;
-    let stop = life.stop();
+    let at = listener.local_addr()?;
+    let (stop, options) = (life.stop(), options.clone());
     life.spawn(name, async move {
-        serve_plain(listener, router, ServeOptions::default(), Connections::new(), stop).await;
+        serve_plain(listener, router, options, Connections::new(), stop).await;
         Ok(())
     });
-    Ok(())
+    Ok(at)
 }
 
 /// Listens for agents until the stop. Its certificate is from the region's own authority: made now, and anew each day.
@@ -174,8 +263,9 @@ pub fn serve_agents(app: &App, listener: TlsListener, life: &Lifecycle) -> anyho
         },
     ];
     let (stop, connections) = (life.stop(), app.agent_connections.clone());
+    let options = serve_options(&app.settings);
     life.spawn("agents listener", async move {
-        serve_tls(listener, protocols, ServeOptions::default(), connections, stop).await;
+        serve_tls(listener, protocols, options, connections, stop).await;
         Ok(())
     });
     let (app, stop) = (app.clone(), life.stop());
@@ -294,7 +384,7 @@ async fn open(
 }
 
 async fn wait(cause: &DbError, life: &Lifecycle) -> anyhow::Result<()> {
-    tracing::warn!(%cause, "waiting for the database");
+    tracing::warn!(why = cause.told(), "waiting for the database");
     let stop = life.stop();
     tokio::select! {
         () = tokio::time::sleep(RETRY) => Ok(()),

@@ -37,6 +37,8 @@ pub struct Federation {
     bin: PathBuf,
     ended: AtomicBool,
     tokens: Mutex<HashMap<String, String>>,
+    /// What its processes find in their environment besides.
+    pub env: &'static [(&'static str, &'static str)],
 }
 
 /// The ports of a box, from its first one.
@@ -88,6 +90,7 @@ impl Federation {
             bin: program.to_owned(),
             ended: AtomicBool::new(false),
             tokens: Mutex::default(),
+            env: &[],
         }
     }
 
@@ -96,6 +99,7 @@ impl Federation {
         let mut run = Command::new(&self.bin);
         run.arg(command).arg("--dir").arg(&self.dir).args(more);
         run.args(["--port-base", &self.base.to_string()]);
+        run.envs(self.env.iter().copied());
         run.stdin(Stdio::null()).output().await.expect("exarch-box can be run")
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - `start`: what cannot start says so at once, in one line, with or without a database.
 //! - `hostile`: one box, and everything bad that can be sent to it; at last its databases are stopped under load.
+//! - `units`: what is shipped for systemd, run as it stands there.
 //! - `boxes`: boxes come and go, beside each other, and leave nothing.
 //!
 //! Some refusals need what only a crate's own test can make: a clock that is moved, a gateway that lies. They are held there, on

@@ -28,6 +28,11 @@ macro_rules! tests {
 
 /// The `main` of a test program.
 pub fn main(tests: &[Test]) -> ExitCode {
+    main_with(tests, &[])
+}
+
+/// The same, for a box whose processes find something more in their environment.
+pub fn main_with(tests: &[Test], env: &'static [(&'static str, &'static str)]) -> ExitCode {
     let chosen = chosen(tests, std::env::args().skip(1));
     if std::env::args().any(|arg| arg == "--list") {
         for (name, _) in &chosen {
@@ -42,7 +47,7 @@ pub fn main(tests: &[Test]) -> ExitCode {
             .enable_all()
             .build()
             .expect("a runtime");
-        failed = runtime.block_on(run(&chosen));
+        failed = runtime.block_on(run(&chosen, env));
     }
     let outcome = if failed.is_empty() { "ok" } else { "FAILED" };
     // The end of the box counts as one of its tests only when it fails.
@@ -92,14 +97,16 @@ fn chosen(tests: &[Test], args: impl Iterator<Item = String>) -> Vec<Test> {
         .collect()
 }
 
-async fn run(tests: &[Test]) -> Vec<&'static str> {
+async fn run(tests: &[Test], env: &'static [(&'static str, &'static str)]) -> Vec<&'static str> {
     let mut failed = Vec::new();
     say(&format!("\nrunning {} tests", tests.len()));
     let (mut term, mut int) = (
         signal(SignalKind::terminate()).expect("signals can be heard"),
         signal(SignalKind::interrupt()).expect("signals can be heard"),
     );
-    let federation = Arc::new(Federation::reserve(&program("exarch-box")));
+    let mut federation = Federation::reserve(&program("exarch-box"));
+    federation.env = env;
+    let federation = Arc::new(federation);
     tokio::select! {
         () = all(&federation, tests, &mut failed) => {}
         _ = term.recv() => failed.push("interrupted"),

@@ -286,6 +286,7 @@ impl World {
 
 async fn controller(settings_of: impl Fn(Login) -> PoolSettings, ambient: Ambient, mail: &std::path::Path) -> App {
     let pools = Pools {
+        listen: settings_of(Login::App),
         app: AppPool::lazy(settings_of(Login::App)),
         sweep: SweepPool::lazy(settings_of(Login::Sweep)),
     };

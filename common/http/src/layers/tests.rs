@@ -29,6 +29,13 @@ fn router() -> Router {
         .route(
             "/context",
             get(|context: RequestContext| async move { context.traceparent() }),
+        )
+        .route(
+            "/outgoing",
+            get(|| async {
+                let (ambient, _) = Ambient::manual(time::OffsetDateTime::UNIX_EPOCH, 2);
+                outgoing_trace(&ambient)
+            }),
         );
     let (ambient, _) = Ambient::manual(time::OffsetDateTime::UNIX_EPOCH, 1);
     let mut options = LayerOptions::new(ambient, "test");
@@ -167,6 +174,20 @@ async fn the_trace_goes_on_when_it_is_well_formed() {
         assert!(!ours.to_lowercase().contains(trace), "{bad}");
         assert_eq!(ours.len(), 55);
     }
+}
+
+#[tokio::test]
+async fn what_a_request_asks_of_others_is_of_its_trace() {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let given = format!("00-{trace}-00f067aa0ba902b7-01");
+    let (_, passed_on) = call("GET", "/outgoing", &[("traceparent", &given)], "").await;
+    assert!(passed_on.contains(trace) && passed_on != given, "{passed_on}");
+    let (ambient, _) = Ambient::manual(time::OffsetDateTime::UNIX_EPOCH, 3);
+    let (one, other) = (outgoing_trace(&ambient), outgoing_trace(&ambient));
+    assert!(
+        trace_id(&one).is_some() && trace_id(&one) != trace_id(&other),
+        "{one} {other}"
+    );
 }
 
 #[tokio::test]

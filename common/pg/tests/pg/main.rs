@@ -7,6 +7,7 @@ mod errors;
 mod logins;
 mod migrations;
 mod outages;
+mod pooler;
 mod read;
 mod row_security;
 mod wakeups;

@@ -58,4 +58,17 @@ impl Check {
             self.refuse(key, "holds a password; put it into a file and name the file");
         }
     }
+
+    /// The address of a database, without a login: that is in the files with secrets.
+    pub fn database(&mut self, key: &str, url: &str) {
+        let place = url
+            .strip_prefix("postgres://")
+            .or_else(|| url.strip_prefix("postgresql://"));
+        if place.is_none_or(|place| place.is_empty() || place.starts_with('/') || place.contains('@')) {
+            self.refuse(
+                key,
+                "must be postgres://host:port/database; login and password are those of the other files",
+            );
+        }
+    }
 }

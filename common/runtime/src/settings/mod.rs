@@ -5,10 +5,12 @@
 mod check;
 pub mod duration;
 mod secret;
+mod sections;
 mod tree;
 
 pub use check::{Check, Validate};
 pub use secret::{SecretFile, SecretFileError};
+pub use sections::{Log, Stop};
 
 use serde::{Serialize, de::DeserializeOwned};
 use std::{

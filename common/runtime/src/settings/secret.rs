@@ -93,7 +93,7 @@ impl SecretFile {
             return Err(SecretFileError::NotAFile(path()));
         }
         let mode = meta.mode() & 0o7777;
-        if mode & 0o077 != 0 {
+        if mode & 0o077 != 0 && !(mode & 0o037 == 0 && is_credential(&self.0)) {
             return Err(SecretFileError::Mode { path: path(), mode });
         }
         if meta.uid() != 0 && meta.uid() != rustix::process::geteuid().as_raw() {
@@ -113,11 +113,23 @@ impl SecretFile {
         if text.trim().is_empty() {
             return Err(SecretFileError::Empty(path()));
         }
-        if WELL_KNOWN.contains(&text.trim().to_ascii_lowercase().as_str()) {
+        if WELL_KNOWN.contains(&text.trim().to_ascii_lowercase().as_str()) || is_one_letter(text) {
             return Err(SecretFileError::WellKnown(path()));
         }
         Ok(text.to_owned().into())
     }
+}
+
+/// A key of nothing but zeros, as examples have it, is one letter in base64 and in hexadecimal.
+fn is_one_letter(text: &str) -> bool {
+    let text = text.trim().trim_end_matches('=');
+    text.len() > 1 && text.bytes().all(|b| Some(b) == text.bytes().next())
+}
+
+/// Whether the file is one that systemd made for this service alone. It gives the service's user access by an access list, whose
+/// mask shows as the group's bits; nobody else passes the directory.
+fn is_credential(path: &Path) -> bool {
+    std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| path.parent() == Some(Path::new(&dir)))
 }
 
 impl fmt::Debug for SecretFile {

@@ -269,6 +269,7 @@ fn a_secret_that_is_missing_empty_well_known_or_no_file_is_refused() {
         (b" \n", "is empty"),
         (b"\xff", "no text"),
         (b"ChangeMe\n", "everybody knows"),
+        (b"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n", "everybody knows"),
     ] {
         let (_dir, file) = secret(text, 0o600);
         let refusal = file.read().unwrap_err().to_string();

@@ -8,7 +8,10 @@ use axum::{
 };
 use exarch_common_base::RegionId;
 use exarch_common_crypto::seal::SealError;
-use exarch_common_http::tunnel::CallError;
+use exarch_common_http::{
+    layers::{TRACEPARENT, outgoing_trace},
+    tunnel::CallError,
+};
 use exarch_common_pg::{DbError, SystemTx};
 use exarch_common_wire::{
     names::{self, ANSWER_HEADER},
@@ -111,7 +114,10 @@ async fn over(
     };
     let (token, jti) = service::request(&app.ambient, key, &about);
     let bearer = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| CallFailure::Request)?;
+    let trace = outgoing_trace(&app.ambient);
+    tracing::debug!(%region, path, traceparent = trace, "asking the region");
     let request = Request::post(path)
+        .header(TRACEPARENT, trace)
         .header(header::AUTHORIZATION, bearer)
         .header(header::CONTENT_TYPE, content_type)
         .body(Full::new(body.clone()))

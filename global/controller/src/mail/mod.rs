@@ -44,7 +44,7 @@ fn place(row: &str) -> Place<'_> {
 /// # Errors
 /// 503 `no-mail`: the same for whoever asks.
 pub fn is_on(app: &App) -> Result<(), Problem> {
-    if app.outbound.is_on() {
+    if app.outbound.load().is_on() {
         return Ok(());
     }
     Err(Problem::unavailable("no-mail", std::time::Duration::from_secs(3600))
@@ -56,7 +56,7 @@ pub fn is_on(app: &App) -> Result<(), Problem> {
 /// # Errors
 /// The database.
 pub async fn post(app: &App, conn: &mut PgConnection, letter: &Letter) -> Result<(), Problem> {
-    if !app.outbound.is_on() {
+    if !app.outbound.load().is_on() {
         return Ok(());
     }
     let id = app.ambient.uuid();

@@ -37,7 +37,7 @@ async fn one(app: &App) -> anyhow::Result<Option<bool>> {
     let outcome = match receiver(app, &mut tx, &letter).await? {
         Some(to) => {
             let written = letter.write(&app.settings.public.url);
-            app.outbound.send(waiting.id, &to, written).await
+            app.outbound.load_full().send(waiting.id, &to, written).await
         }
         None => Ok(()),
     };
@@ -45,12 +45,12 @@ async fn one(app: &App) -> anyhow::Result<Option<bool>> {
     match outcome {
         Ok(()) => store::delete(tx.conn(), waiting.id).await?,
         Err(cause) if waiting.created_at + LIFE <= now => {
-            tracing::error!(cause = format!("{cause:#}"), mail = %waiting.id, "a mail could not be sent for a day and is given up");
+            tracing::error!(cause = without_addresses(&cause), mail = %waiting.id, "a mail could not be sent for a day and is given up");
             store::delete(tx.conn(), waiting.id).await?;
         }
         Err(cause) => {
             metrics::counter!("exarch_mail_failed_total").increment(1);
-            tracing::warn!(cause = format!("{cause:#}"), mail = %waiting.id, "a mail could not be sent; it is tried again");
+            tracing::warn!(cause = without_addresses(&cause), mail = %waiting.id, "a mail could not be sent; it is tried again");
             store::postpone(tx.conn(), waiting.id, now + later(waiting.tries)).await?;
         }
     }
@@ -81,6 +81,15 @@ async fn receiver(app: &App, tx: &mut SystemTx, letter: &Letter) -> anyhow::Resu
     }
 }
 
+/// What a mail server answers may repeat whom the mail is for; that is not for the log.
+fn without_addresses(cause: &anyhow::Error) -> String {
+    let text = format!("{cause:#}");
+    let words = text
+        .split(' ')
+        .map(|word| if word.contains('@') { "(address)" } else { word });
+    words.collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -88,5 +97,14 @@ mod tests {
         let waits: Vec<u64> = (0..9).map(|n| super::later(n).as_secs()).collect();
         assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]);
         assert_eq!(super::later(i32::MAX).as_secs(), 3600);
+    }
+
+    #[test]
+    fn a_servers_answer_is_told_without_the_address_in_it() {
+        let cause = anyhow::anyhow!("550 5.1.1 <ada@acme.example>: no such user").context("refused");
+        assert_eq!(
+            super::without_addresses(&cause),
+            "refused: 550 5.1.1 (address) no such user"
+        );
     }
 }

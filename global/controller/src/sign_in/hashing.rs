@@ -1,5 +1,6 @@
 //! Hashing passwords on few threads, and how often an account may try.
 use crate::settings;
+use arc_swap::ArcSwap;
 use exarch_common_base::ExposeSecret;
 use exarch_common_base::{Ambient, SecretString, UserId};
 use exarch_common_crypto::password::{Hasher, Verdict};
@@ -17,24 +18,42 @@ pub struct SigningIn {
     hasher: Arc<Hasher>,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    rates: ArcSwap<Rates>,
+}
+
+/// How often an account, a second factor and an address may be tried.
+struct Rates {
     tries: DefaultKeyedRateLimiter<[u8; 32]>,
     codes: DefaultKeyedRateLimiter<UserId>,
     asks: DefaultKeyedRateLimiter<String>,
 }
 
+impl Rates {
+    fn new(settings: &settings::SignIn) -> Self {
+        let per_minute = NonZeroU32::new(settings.per_minute).unwrap_or(NonZeroU32::MIN);
+        Self {
+            tries: RateLimiter::keyed(Quota::per_minute(per_minute)),
+            codes: RateLimiter::keyed(Quota::per_minute(per_minute)),
+            asks: RateLimiter::keyed(Quota::per_minute(per_minute.saturating_mul(ASKS_PER_TRY))),
+        }
+    }
+}
+
 impl SigningIn {
     /// With the limits of the settings.
     pub fn new(hasher: Hasher, settings: &settings::SignIn) -> Self {
-        let per_minute = NonZeroU32::new(settings.per_minute).unwrap_or(NonZeroU32::MIN);
         let threads = settings.hashing_threads.max(1) as usize;
         Self {
             hasher: Arc::new(hasher),
             running: Arc::new(Semaphore::new(threads)),
             admitted: Arc::new(Semaphore::new(threads + settings.hashing_queue as usize)),
-            tries: RateLimiter::keyed(Quota::per_minute(per_minute)),
-            codes: RateLimiter::keyed(Quota::per_minute(per_minute)),
-            asks: RateLimiter::keyed(Quota::per_minute(per_minute.saturating_mul(ASKS_PER_TRY))),
+            rates: ArcSwap::from_pointee(Rates::new(settings)),
         }
+    }
+
+    /// Puts another number of tries in force; what was counted within the last minute is forgotten.
+    pub fn limit(&self, settings: &settings::SignIn) {
+        self.rates.store(Arc::new(Rates::new(settings)));
     }
 
     /// Counts a try of an account; 429 when there were too many within a minute.
@@ -42,7 +61,7 @@ impl SigningIn {
     /// # Errors
     /// 429.
     pub fn may_try(&self, account: &[u8; 32]) -> Result<(), Problem> {
-        self.tries.check_key(account).map_err(|_| limited())
+        self.rates.load().tries.check_key(account).map_err(|_| limited())
     }
 
     /// The same for codes of a second factor, which are tried by whoever has the password.
@@ -50,7 +69,7 @@ impl SigningIn {
     /// # Errors
     /// 429.
     pub fn may_try_code(&self, user: UserId) -> Result<(), Problem> {
-        self.codes.check_key(&user).map_err(|_| limited())
+        self.rates.load().codes.check_key(&user).map_err(|_| limited())
     }
 
     /// Counts a program that asks to be let in, by the address it asks from: many people may share one.
@@ -58,14 +77,19 @@ impl SigningIn {
     /// # Errors
     /// 429.
     pub fn may_ask(&self, address: &str) -> Result<(), Problem> {
-        self.asks.check_key(&address.to_owned()).map_err(|_| limited())
+        self.rates
+            .load()
+            .asks
+            .check_key(&address.to_owned())
+            .map_err(|_| limited())
     }
 
     /// Drops what is remembered of accounts that nobody tries any more.
     pub fn forget_idle(&self) {
-        self.tries.retain_recent();
-        self.codes.retain_recent();
-        self.asks.retain_recent();
+        let rates = self.rates.load();
+        rates.tries.retain_recent();
+        rates.codes.retain_recent();
+        rates.asks.retain_recent();
     }
 
     /// Hashes a new password.

@@ -101,6 +101,11 @@ impl Process {
             .arg(grant)
             .args(["--deadline-boottime", &deadline.nanos().to_string(), "--"])
             .args(argv)
+            // What the service manager gave to this process is not for what it runs.
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("WATCHDOG_USEC")
+            .env_remove("WATCHDOG_PID")
+            .env_remove("CREDENTIALS_DIRECTORY")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())

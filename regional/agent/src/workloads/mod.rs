@@ -8,6 +8,7 @@ use crate::{
 };
 use exarch_common_base::{Ambient, Fence, ResourceId, WorkloadId, backoff::Backoff};
 use exarch_common_http::client::ClientError;
+use exarch_common_runtime::Pulse;
 use exarch_common_wire::agent::{Assignment, AssignmentStatus, Assignments, Heartbeat};
 use reqwest::Method;
 use std::{
@@ -19,6 +20,8 @@ use std::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const LONG_POLL: Duration = Duration::from_secs(25);
+/// Longer than this, with the pause after a failure, no turn takes unless something hangs.
+pub const TURN: Duration = Duration::from_secs(90);
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// What every workload's task needs.
@@ -38,6 +41,8 @@ pub struct Work {
     pub guard: PathBuf,
     /// The highest fences that guards on this host have told, for heartbeats.
     pub fences: Fences,
+    /// That it still asks what should run here.
+    pub pulse: Pulse,
 }
 
 /// The highest fence seen for each resource.
@@ -95,6 +100,7 @@ impl Work {
         // 0 is before every version: the first poll answers at once.
         let mut after = 0;
         loop {
+            self.pulse.beat();
             let polled = tokio::select! {
                 () = stop.cancelled() => break,
                 polled = self.poll(after) => polled,

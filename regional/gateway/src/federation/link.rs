@@ -7,6 +7,7 @@ use axum::{
 };
 use exarch_common_http::{
     Problem,
+    layers::{TRACEPARENT, outgoing_trace},
     tunnel::{CallError, H2Client},
 };
 use exarch_common_wire::{
@@ -123,9 +124,12 @@ impl Link {
             exporter,
         };
         let (token, jti) = service::request(&app.ambient, key, &about);
+        let trace = outgoing_trace(&app.ambient);
+        tracing::debug!(%method, path, traceparent = trace, "asking the global");
         let mut request = Request::builder()
             .method(method.clone())
             .uri(path)
+            .header(TRACEPARENT, trace)
             .header(header::AUTHORIZATION, format!("Bearer {token}"));
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");

@@ -1,0 +1,110 @@
+//! What can be wrong with a controller, looked at without serving.
+use crate::{
+    command::Secrets,
+    keys::{Keys, KeysError},
+    settings::Settings,
+};
+use exarch_common_base::{Ambient, Finding};
+use exarch_common_crypto::pki::Peer;
+use exarch_common_pg::{
+    AppPool, Login, PoolSettings, Schema,
+    doctor::{Subject, database},
+};
+use exarch_common_runtime::{
+    doctor::{days_left, settings as judged},
+    settings::{SecretFile, SettingsError},
+};
+
+/// Looks at everything that a controller needs.
+pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>) -> Vec<Finding> {
+    let (settings, good) = match judged(loaded) {
+        Ok(good) => good,
+        Err(bad) => return bad,
+    };
+    let mut found = vec![good];
+    let (subjects, direct) = match subjects(&settings) {
+        Ok(subjects) => subjects,
+        Err(error) => {
+            found.push(Finding::bad(
+                "database",
+                "there is no address of the database",
+                format!("{error:#}"),
+                "write postgres://login:password@host:port/database into the file",
+            ));
+            return found;
+        }
+    };
+    let app = direct.clone().or_else(|| Some(subjects.first()?.settings.clone()));
+    found.extend(database(Schema::Global, subjects, direct, || ambient.now()).await);
+    if let Some(app) = app {
+        found.extend(keys(ambient, &settings, app).await);
+    }
+    found
+}
+
+fn subjects(settings: &Settings) -> anyhow::Result<(Vec<Subject>, Option<PoolSettings>)> {
+    let database = &settings.database;
+    let subject = |setting, login, file: &SecretFile| -> anyhow::Result<Subject> {
+        let settings = database.pool(file)?;
+        Ok(Subject {
+            setting,
+            login,
+            settings,
+        })
+    };
+    let subjects = vec![
+        subject("database.app_url_file", Login::App, &database.app_url_file)?,
+        subject("database.sweep_url_file", Login::Sweep, &database.sweep_url_file)?,
+    ];
+    let direct = match database.direct_url {
+        Some(_) => Some(database.direct(&database.app_url_file)?),
+        None => None,
+    };
+    Ok((subjects, direct))
+}
+
+/// The keys in the database, and until when the federation's authority is good.
+async fn keys(ambient: &Ambient, settings: &Settings, app: PoolSettings) -> Vec<Finding> {
+    let remedy = "put the master key of the installation, 32 bytes in base64, into settings.keys.master_file";
+    let secrets = match Secrets::read(settings) {
+        Ok(secrets) => secrets,
+        Err(error) => {
+            return vec![Finding::bad(
+                "keys",
+                "a secret cannot be used",
+                format!("{error:#}"),
+                remedy,
+            )];
+        }
+    };
+    let pool = AppPool::lazy(app.max_connections(1));
+    let loaded = Keys::load(ambient, &pool, &secrets.sealer, &settings.public.url).await;
+    pool.close().await;
+    let keys = match loaded {
+        Ok(keys) => keys,
+        Err(KeysError::NotMade) => {
+            return vec![Finding::bad(
+                "keys",
+                "this installation has no keys yet",
+                "it was not set up",
+                "run exarch-global setup",
+            )];
+        }
+        Err(KeysError::Db(error)) => return vec![Finding::unknown("keys", error.told())],
+        Err(error) => {
+            return vec![Finding::bad(
+                "keys",
+                "the keys of the installation do not open",
+                error.to_string(),
+                remedy,
+            )];
+        }
+    };
+    let check = "certificate.federation_ca";
+    let next = "make the federation's next authority, and let every region join it, before gateways are shut out";
+    let certificate = match Peer::read(keys.federation_ca().der()) {
+        Ok(read) => days_left(check, (read.not_after - ambient.now()).whole_days(), next),
+        Err(error) => Finding::bad(check, "it cannot be read", error.to_string(), next),
+    };
+    vec![Finding::ok("keys", "the keys of the installation open"), certificate]
+}
