@@ -15,5 +15,5 @@ export default defineConfig({
     },
   },
   server: { proxy: { '/v1': api, '/oauth2': api } },
-  test: { environment: 'jsdom', include: ['tests/**/*.test.{ts,tsx}'], setupFiles: ['tests/setup.ts'] },
+  test: { environment: 'jsdom', include: ['tests/**/*.test.{ts,tsx}'], setupFiles: ['tests/setup.ts'], testTimeout: 40_000 },
 });

@@ -1,6 +1,7 @@
 // The same checks over the mock API: fast, and needs nothing but the built app.  node mocked.mjs [--shots folder]
 import { PASSWORD } from '../../global/dashboard/mock/world.js';
 import { serve } from './mock-server.mjs';
+import { pages } from './pages.mjs';
 import { federation, run } from './run.mjs';
 import { steps } from './steps.mjs';
 
@@ -17,6 +18,9 @@ const description = {
 };
 process.exitCode = await run(federation(JSON.stringify(description)), {
   shots: at < 0 ? undefined : process.argv[at + 1],
-  more: steps(server.api),
+  more: async (tools) => {
+    await steps(server.api)(tools);
+    await pages(server.api)(tools);
+  },
 });
 await server.close();

@@ -157,6 +157,20 @@ export async function run({ base, regions, two, one, staff }, { shots, more } = 
       }
       await page.getByText('Stale', { exact: true }).waitFor({ state: 'detached', timeout: 12_000 });
     });
+    if (two.roles.includes('tenant-admin')) {
+      await check('a tenant’s administrator sees its people and where one is signed in', async () => {
+        await page.getByRole('link', { name: 'People' }).click();
+        const people = page.getByRole('table', { name: 'People of the tenant' });
+        await people.getByText(two.email, { exact: true }).waitFor();
+        equal(await audit(page), [], 'faults of the list');
+        await people.locator('tr', { has: page.getByText(two.email, { exact: true }) }).getByRole('link').click();
+        await page.getByText('This one').waitFor();
+        equal(await audit(page), [], 'faults of the person');
+        await shoot(page, 'person');
+        await page.goto(base);
+        await rows(page).first().waitFor();
+      });
+    } else skip('the people of a tenant', 'the account with two regions does not administer it');
     await check('a chosen theme holds over a reload', async () => {
       await page.getByRole('button', { name: /^Account of/ }).click();
       await page.getByText('Dark', { exact: true }).click();
@@ -259,6 +273,35 @@ export async function run({ base, regions, two, one, staff }, { shots, more } = 
       });
       await check(`federation: names, headings, contrast (${theme})`, async () => equal(await audit(page), [], 'faults'));
       await shoot(page, `federation-${theme}`);
+      await check(`a region’s page shows its figures, gateways, history and probes (${theme})`, async () => {
+        await page.getByRole('table', { name: 'All regions of the federation' }).locator('tbody tr', { hasText: 'Healthy' }).getByRole('link').first().click();
+        for (const name of [/^Gateways of/, /^Probes of/]) await page.getByRole('table', { name }).locator('tbody th').first().waitFor();
+        await page.getByRole('img', { name: /probes in the last 24 hours/ }).waitFor();
+        equal(await audit(page), [], 'faults');
+        await shoot(page, `region-${theme}`);
+      });
+      await check(`the register of tenants leads to a tenant and its entitlements (${theme})`, async () => {
+        await page.getByRole('link', { name: 'Tenants' }).click();
+        await page.getByRole('searchbox').fill(two.tenant);
+        await page.getByRole('searchbox').press('Enter');
+        await page.locator('tbody tr', { has: page.getByText(two.tenant, { exact: true }) }).getByRole('link').click();
+        await page.getByRole('heading', { level: 1 }).waitFor();
+        if (staff.roles.includes('system-admin')) {
+          const entitled = page.getByRole('table', { name: /^Regions that .* may use$/ });
+          await entitled.locator('tbody th').first().waitFor();
+          const shown = await entitled.locator('tbody th').allTextContents();
+          equal(two.regions.filter((slug) => !shown.includes(slug)), [], 'regions missing');
+        }
+        equal(await audit(page), [], 'faults');
+        await shoot(page, `tenant-${theme}`);
+      });
+      await check(`one’s own account shows the second factor and this session (${theme})`, async () => {
+        await page.goto(`${base}/account`);
+        await page.getByText('This one').first().waitFor();
+        await page.getByRole('region', { name: 'Second factor' }).getByText(staff.totp_secret ? 'In use' : 'None', { exact: true }).waitFor();
+        equal(await audit(page), [], 'faults');
+        await shoot(page, `account-${theme}`);
+      });
       await quiet(eli, `federation (${theme})`);
       await eli.close();
     }

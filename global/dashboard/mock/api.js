@@ -1,11 +1,15 @@
 // The global API as far as the dashboard calls it, in memory, for tests: one function from Request to Response. It
 // enforces what the server enforces (session, origin, roles, entitlements), so that a page that forgets it fails here.
+import { account as accountRoutes, FIRST_CODE, SECRET, tenCodes } from './account.js';
+import { body, json, list, Refused, requireSameOrigin } from './http.js';
+import { roles } from './roles.js';
+import { people, regions, sessionsOf, tenants } from './rooms.js';
 import { world as freshWorld } from './world.js';
 
 /**
  * @typedef {import('./world.js').Account} Account
  * @typedef {import('./world.js').Membership} Membership
- * @typedef {{ account: Account, membership: Membership | undefined, expiresAt: number }} Session
+ * @typedef {{ id: string, kind: string, account: Account, membership: Membership | undefined, createdAt: number, expiresAt: number, address?: string, agent?: string }} Session
  * @typedef {{ account: Account, next: import('../src/api/types').NextStep['next'], done: Set<string>, expiresAt: number }} Ticket
  */
 
@@ -13,26 +17,22 @@ export const COOKIE = '__Host-exarch-global';
 const TICKET_MS = 5 * 60_000;
 const SESSION_MS = 7 * 86_400_000;
 const TRIES_A_MINUTE = 10;
-/** What an app is enrolled with, and the code that it shows first. */
-const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ';
-export const FIRST_CODE = '161803';
-
-class Refused extends Error {
-  /** @param {number} status @param {string} slug @param {string} detail @param {Record<string, string>} [headers] */
-  constructor(status, slug, detail, headers = {}) {
-    super(detail);
-    this.status = status;
-    this.slug = slug;
-    this.headers = headers;
-  }
-}
+export { FIRST_CODE };
 
 export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   /** @type {Map<string, Session>} */ const sessions = new Map();
   /** @type {Map<string, Ticket>} */ const tickets = new Map();
   /** @type {Map<string, number[]>} */ const tries = new Map();
   /** @type {Map<string, string>} */ const resets = new Map();
+  const table = roles();
   let serial = 0;
+  /** @param {string} prefix */
+  const next = (prefix) => `${prefix}_${String(++serial).padStart(32, '0')}`;
+  for (const { email, tenant, ...of } of world.sessions) {
+    const account = world.accounts.find((each) => each.email === email);
+    if (!account) continue;
+    sessions.set(`elsewhere-${++serial}`, { id: next('ses'), account, membership: account.memberships.find((each) => each.tenant.slug === tenant), ...of });
+  }
 
   /** @param {Request} request */
   function sessionOf(request) {
@@ -43,17 +43,28 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     return { token, session };
   }
 
-  /** @param {Account} account @param {Membership | undefined} membership */
-  function signedIn(account, membership) {
+  /** The session of somebody whose roles hold the permission. @param {Request} request @param {string} permission */
+  function needs(request, permission) {
+    const { session } = sessionOf(request);
+    const held = [...(session.account.system ?? []), ...(session.membership?.roles ?? [])];
+    if (!held.some((role) => table.get(role)?.has(permission))) {
+      throw new Refused(403, 'permission-denied', `You need the permission ${permission} for this.`);
+    }
+    return session;
+  }
+
+  /** @param {Account} account @param {Membership | undefined} membership @param {Request} request */
+  function signedIn(account, membership, request) {
     const token = `session-${++serial}`;
-    sessions.set(token, { account, membership, expiresAt: now() + SESSION_MS });
+    const agent = request.headers.get('user-agent') ?? undefined;
+    sessions.set(token, { id: next('ses'), kind: 'cookie', account, membership, createdAt: now(), expiresAt: now() + SESSION_MS, address: '203.0.113.20', agent });
     const { id, slug } = membership?.tenant ?? {};
     const body = { status: 'signed-in', user: { id: account.id, email: account.email }, ...(id && { tenant: { id, slug } }) };
     return json(body, { 'set-cookie': `${COOKIE}=${token}; Path=/; Secure; HttpOnly; SameSite=Lax` });
   }
 
-  /** @param {Account} account @param {Set<string>} done @param {string} [tenant] */
-  function proceed(account, done, tenant) {
+  /** @param {Request} request @param {Account} account @param {Set<string>} done @param {string} [tenant] */
+  function proceed(request, account, done, tenant) {
     /** @param {Ticket['next']} next @param {object} [more] */
     const ask = (next, more) => {
       const ticket = `ticket-${++serial}`;
@@ -72,7 +83,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     if (memberships.length > 1 && tenant === undefined) {
       return ask('select-tenant', { tenants: memberships.map((membership) => membership.tenant) });
     }
-    return signedIn(account, tenant === undefined ? memberships[0] : member(account, tenant));
+    return signedIn(account, tenant === undefined ? memberships[0] : member(account, tenant), request);
   }
 
   /** @param {Account} account @param {string} tenant */
@@ -97,8 +108,15 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     return new Response(null, { status: 204 });
   }
 
-  /** @type {Record<string, (request: Request, url: URL) => Promise<Response> | Response>} */
+  const server = { world, now, next, sessions, session: sessionOf, needs };
+  /** @type {Record<string, import('./rooms.js').Handler>} */
   const routes = {
+    ...accountRoutes(server),
+    ...people(server),
+    ...regions(server),
+    ...sessionsOf(server),
+    ...tenants(server),
+
     'POST /v1/auth/sign-in': async (request) => {
       const { email, password } = await body(request, ['email', 'password', 'session'], ['tenant']);
       const recent = (tries.get(email) ?? []).filter((at) => at > now() - 60_000);
@@ -111,7 +129,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       if (!account || account.password !== password) {
         throw new Refused(401, 'sign-in-refused', 'The e-mail or the password is wrong.');
       }
-      return proceed(account, new Set());
+      return proceed(request, account, new Set());
     },
 
     'POST /v1/auth/next': async (request) => {
@@ -131,10 +149,11 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       if (recovery >= 0) account.recovery?.splice(recovery, 1);
       if (enrols) {
         account.totp = given.totp;
-        account.recovery = Array.from({ length: 10 }, (_, n) => `code-numb-er${n}${n}-here`);
+        account.totpSince = new Date(now()).toISOString();
+        account.recovery = tenCodes();
       }
       if (next === 'change-password') account.password = given.new_password ?? '';
-      const answer = proceed(account, new Set([...done, next]), next === 'select-tenant' ? (given.tenant ?? '') : undefined);
+      const answer = proceed(request, account, new Set([...done, next]), next === 'select-tenant' ? (given.tenant ?? '') : undefined);
       if (!enrols) return answer;
       const { headers } = answer;
       return new Response(JSON.stringify({ ...(await answer.json()), recovery_codes: account.recovery }), { headers });
@@ -164,8 +183,8 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     'GET /v1/me': (request) => {
       const { account, membership, expiresAt } = sessionOf(request).session;
       return json({
-        user: { id: account.id, email: account.email },
-        tenant: membership?.tenant,
+        user: { id: account.id, email: account.email, display_name: account.display_name },
+        tenant: membership && { ...membership.tenant, state: world.tenants.find(({ id }) => id === membership.tenant.id)?.state ?? 'active' },
         tenants: account.memberships.map(({ tenant }) => tenant),
         roles: membership?.roles ?? [],
         session: { expires_at: new Date(expiresAt).toISOString() },
@@ -192,32 +211,41 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
 
     'GET /v1/me/regions': (request, url) => {
       const entitled = sessionOf(request).session.membership?.regions ?? [];
-      const regions = world.regions.filter((region) => entitled.includes(region.slug));
-      return list(url, regions.map(({ slug, name, url, console_url, lifecycle, health, latency_ms }) => (
-        { slug, name, url, console_url, state: lifecycle === 'active' ? health : lifecycle, latency_ms }
+      const mine = world.regions.filter((region) => entitled.includes(region.slug));
+      return list(url, mine.map(({ id, slug, name, url, console_url, lifecycle, health, latency_ms }) => (
+        { id, slug, name, url, console_url, state: lifecycle === 'active' ? health : lifecycle, latency_ms }
       )));
     },
-
-    'GET /v1/regions': (request, url) => {
-      if (!sessionOf(request).session.account.system) {
-        throw new Refused(403, 'forbidden', 'Only provider staff may list the regions of the federation.');
-      }
-      return list(url, world.regions);
-    },
   };
+
+  /**
+   * A route's path names its parameters by a colon; one written out comes before one with a parameter.
+   * @param {string} method @param {string} path @returns {[import('./rooms.js').Handler | undefined, string[]]}
+   */
+  function routeOf(method, path) {
+    const given = path.split('/');
+    const fitting = Object.entries(routes).flatMap(([route, handler]) => {
+      const [verb, pattern = ''] = route.split(' ');
+      const parts = pattern.split('/');
+      if (verb !== method || parts.length !== given.length || !parts.every((part, n) => part === ':' || part === given[n])) return [];
+      return [{ handler, path: given.filter((_, n) => parts[n] === ':').map(decodeURIComponent) }];
+    });
+    const [best] = fitting.sort((a, b) => a.path.length - b.path.length);
+    return best ? [best.handler, best.path] : [undefined, []];
+  }
 
   /** @param {Request} request @returns {Promise<Response>} */
   async function handle(request) {
     const url = new URL(request.url);
     try {
-      const route = routes[`${request.method} ${url.pathname}`];
+      const [route, path] = routeOf(request.method, url.pathname);
       if (!route) throw new Refused(404, 'not-found', 'There is nothing here, or it is not yours to see.');
       if (request.method !== 'GET') requireSameOrigin(request, url);
-      return await route(request, url);
+      return await route(request, url, ...path);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      const { status, slug, message: detail, headers } = error;
-      const problem = { type: `urn:exarch:problem:${slug}`, title: slug, status, detail, request_id: `req_${++serial}` };
+      const { status, slug, message: detail, headers, errors } = error;
+      const problem = { type: `urn:exarch:problem:${slug}`, title: slug, status, detail, request_id: `req_${++serial}`, ...(errors.length > 0 && { errors }) };
       return json(problem, { ...headers, 'content-type': 'application/problem+json' }, status);
     }
   }
@@ -230,48 +258,4 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     /** Ends every session, as a revocation would. */
     endSessions: () => sessions.clear(),
   };
-}
-
-/** @param {Request} request @param {URL} url */
-function requireSameOrigin(request, url) {
-  const site = request.headers.get('sec-fetch-site');
-  const origin = request.headers.get('origin');
-  if ((site && site !== 'same-origin') || (origin && origin !== url.origin)) {
-    throw new Refused(403, 'cross-origin', 'This request came from another site.');
-  }
-}
-
-/**
- * A JSON object of strings with exactly these fields.
- * @template {string} K
- * @template {string} [O=never]
- * @param {Request} request @param {K[]} required @param {O[]} [optional]
- * @returns {Promise<Record<K, string> & Partial<Record<O, string>>>}
- */
-async function body(request, required, optional = []) {
-  if (!request.headers.get('content-type')?.startsWith('application/json')) {
-    throw new Refused(415, 'unsupported-media-type', 'Send JSON.');
-  }
-  const given = await request.json();
-  const known = new Set([...required, ...optional].map(String));
-  const wrong = Object.entries(given).find(([key, value]) => !known.has(key) || typeof value !== 'string');
-  const missing = required.find((key) => !(key in given));
-  if (wrong || missing) throw new Refused(400, 'malformed', `Field ${wrong?.[0] ?? missing} is not as it should be.`);
-  return given;
-}
-
-/** @param {URL} url @param {object[]} items */
-function list(url, items) {
-  const limit = Math.min(Number(url.searchParams.get('limit') ?? 20), 100);
-  const from = Number(url.searchParams.get('page_token') ?? 0);
-  const next = from + limit < items.length ? String(from + limit) : undefined;
-  return json({ items: items.slice(from, from + limit), next_page_token: next });
-}
-
-/** @param {object} value @param {Record<string, string>} [headers] @param {number} [status] */
-function json(value, headers = {}, status = 200) {
-  return new Response(JSON.stringify(value), {
-    status,
-    headers: { 'content-type': 'application/json', 'cache-control': 'no-store', ...headers },
-  });
 }

@@ -1,6 +1,6 @@
 // Puts the app together: routes, cache, and what happens when the session ends.
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
-import { createRootRoute, createRoute, createRouter, Outlet, RouterProvider, useLocation, type RouterHistory } from '@tanstack/react-router';
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, RouterProvider, useLocation, type RouterHistory } from '@tanstack/react-router';
 import { onSignedOut } from './api/client';
 import { meQuery } from './api/queries';
 import { DevicePage } from './device/DevicePage';
@@ -11,6 +11,7 @@ import { Shell } from './shell/Shell';
 import { ResetPage } from './sign-in/ResetPage';
 import { SignInPage, type Reason } from './sign-in/SignInPage';
 import { onOtherTab } from './tabs';
+import { tenantsSearch } from './tenants/search';
 import { Toasts } from './ui/Toasts';
 
 type SignInSearch = { return?: string; reason?: Reason };
@@ -79,14 +80,71 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
     },
   });
 
+  // Pages that a first visit does not show are loaded when they are gone to.
+  const pages = [
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.region,
+      component: lazyRouteComponent(() => import('./regions/RegionPage'), 'RegionPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.newRegion,
+      component: lazyRouteComponent(() => import('./regions/NewRegionPage'), 'NewRegionPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.tenants,
+      validateSearch: tenantsSearch,
+      component: lazyRouteComponent(() => import('./tenants/TenantsPage'), 'TenantsPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.tenant,
+      component: lazyRouteComponent(() => import('./tenants/TenantPage'), 'TenantPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.newTenant,
+      component: lazyRouteComponent(() => import('./tenants/NewTenantPage'), 'NewTenantPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.people,
+      component: lazyRouteComponent(() => import('./people/PeoplePage'), 'PeoplePage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.person,
+      component: lazyRouteComponent(() => import('./people/PersonPage'), 'PersonPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.newPerson,
+      component: lazyRouteComponent(() => import('./people/NewPersonPage'), 'NewPersonPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.accounts,
+      component: lazyRouteComponent(() => import('./sessions/AccountsPage'), 'AccountsPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.account,
+      component: lazyRouteComponent(() => import('./account/AccountPage'), 'AccountPage'),
+    }),
+  ] as const;
+
   const router = createRouter({
-    routeTree: rootRoute.addChildren([signInRoute, resetRoute, shellRoute.addChildren([homeRoute, deviceRoute])]),
+    routeTree: rootRoute.addChildren([signInRoute, resetRoute, shellRoute.addChildren([homeRoute, deviceRoute, ...pages])]),
     history,
+    defaultPreload: 'intent',
   });
 
   async function toSignIn(search: SignInSearch): Promise<void> {
     if (router.latestLocation.pathname === links.signIn) return;
-    await router.navigate({ to: links.signIn, search, replace: true });
+    // Without a session there is nothing to stay for.
+    await router.navigate({ to: links.signIn, search, replace: true, ignoreBlocker: true });
     queries.clear(); // nothing of the person who left stays in memory
   }
 

@@ -2,6 +2,16 @@
 
 export const links = {
   home: '/',
+  region: '/regions/$slug',
+  newRegion: '/new/region',
+  tenants: '/tenants',
+  tenant: '/tenants/$slug',
+  newTenant: '/new/tenant',
+  people: '/people',
+  person: '/people/$id',
+  newPerson: '/new/person',
+  accounts: '/accounts',
+  account: '/account',
   signIn: '/sign-in',
   device: '/device',
   resetPassword: '/reset-password',

@@ -1,5 +1,8 @@
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach } from 'vitest';
+
+// A machine that is busy with other things is slow and not wrong.
+configure({ asyncUtilTimeout: 10_000 });
 
 afterEach(cleanup);
 
@@ -14,3 +17,6 @@ HTMLDialogElement.prototype.close ??= function close(this: HTMLDialogElement) {
 
 // jsdom has no CSS.escape; user-event walks radios with it. The names in these pages need no escaping.
 globalThis.CSS ??= { escape: (text: string) => text } as typeof CSS;
+
+// jsdom has no scrolling, which the router restores.
+window.scrollTo = () => {};

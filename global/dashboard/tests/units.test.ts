@@ -1,13 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { problemOf } from '../src/api/problem';
+import { held } from '../src/api/may';
 import { links, returnPath } from '../src/links';
+import { bars, ceiling, line, share, slotAt, totals } from '../src/regions/chart';
+import { instancesOf } from '../src/regions/instances';
 import { lookOf, passportTier } from '../src/regions/state';
+import { programOf } from '../src/sessions/agent';
+import { tenantsSearch } from '../src/tenants/search';
+import { lookOfTenant, stepsFrom } from '../src/tenants/state';
 import { setTheme } from '../src/theme';
 import { absolute, ago, duration, noteServerDate, serverNow } from '../src/time';
+import { localMinute, sentence } from '../src/ui/form-state';
+import { slugOf } from '../src/ui/slug';
+import { roles } from '../mock/roles.js';
 
 test('every link is a path of this origin', () => {
-  expect(links).toEqual({ home: '/', signIn: '/sign-in', device: '/device', resetPassword: '/reset-password' });
+  for (const link of Object.values(links)) expect(link).toMatch(/^\/([a-z$-]+(\/[a-z$-]+)*)?$/);
+  expect(new Set(Object.values(links)).size).toBe(Object.values(links).length);
 });
 
 test.each([
@@ -70,6 +80,82 @@ test('every state of the design has a word and an icon of its own; a new one kee
 
 test('passport tiers change exactly at their bounds', () => {
   expect([900, 901, 86_400, 86_401, 259_200, 259_201].map(passportTier)).toEqual(['fresh', 'stale', 'stale', 'old', 'old', 'expired']);
+});
+
+test('what the pages offer to a role is what the server’s table gives it', () => {
+  const table = roles();
+  const offered = new Set(Object.values(held).flat());
+  expect(offered.size).toBeGreaterThan(15);
+  for (const [role, permissions] of table) {
+    const expected = [...offered].filter((permission) => permissions.has(permission)).sort();
+    expect([role, [...(held[role] ?? [])].sort()]).toEqual([role, expected]);
+  }
+});
+
+test('values that were refused keep their pointers; what is no pointer is left out', () => {
+  const problem = problemOf(new Response('', { status: 422 }), { errors: [{ pointer: '/slug', reason: 'is reserved' }, { pointer: 1 }, 'x'] }, 0);
+  expect(problem.errors).toEqual([{ pointer: '/slug', reason: 'is reserved' }]);
+  expect(sentence('is reserved')).toBe('Is reserved.');
+});
+
+test('a slug follows a name in any script that has letters of its own', () => {
+  expect(['ÉU  Central 2!', '--x--', 'Łódź', '東京'].map(slugOf)).toEqual(['eu-central-2', 'x', 'odz', '']);
+  expect(slugOf('a'.repeat(80))).toHaveLength(63);
+});
+
+test('a moment is shown as the local minute and reads back as itself', () => {
+  const at = '2026-03-01T12:34:00.000Z';
+  expect(new Date(localMinute(at)).toISOString()).toBe(at);
+  expect([localMinute(undefined), localMinute('nonsense')]).toEqual(['', '']);
+});
+
+test('what stands in the address of the register is checked', () => {
+  expect(tenantsSearch({ search: '  acme ', state: 'suspended' })).toEqual({ search: 'acme', state: 'suspended' });
+  expect(tenantsSearch({ search: ['x'], state: 'gone' })).toEqual({ search: undefined, state: undefined });
+});
+
+test('every state of a tenant has a word of its own and only the steps that the server takes', () => {
+  const states = ['active', 'suspended(billing)', 'suspended(incident)', 'suspended(hold)', 'deleting', 'deleted'];
+  expect(new Set(states.map((state) => lookOfTenant(state).word)).size).toBe(states.length);
+  expect(states.map((state) => stepsFrom(state).join())).toEqual(['suspend,delete', 'resume,suspend,delete', 'resume,suspend,delete', 'resume,suspend', 'restore', '']);
+  expect([lookOfTenant('frozen').word, stepsFrom('frozen')]).toEqual(['frozen', []]);
+});
+
+const slot = (at: number, more = {}) => ({ at: new Date(at * 1000).toISOString(), good: 1, failing: 0, missed: 0, ...more });
+const frame = { width: 120, height: 100, left: 10, right: 10, top: 0, bottom: 0 };
+
+test('a chart has a bar where a slot is, a broken line where nothing was measured, and an axis that holds the most', () => {
+  const summary = { from: slot(0).at, until: slot(100).at, slot_seconds: 10, slots: [slot(0, { latency_ms: 5 }), slot(10, { latency_ms: 7 }), slot(20, { missed: 1, good: 0 }), slot(90, { latency_ms: 9 })] };
+  const list = bars(summary, frame);
+  expect(list.map(({ x, width }) => [x, width])).toEqual([[10, 10], [20, 10], [30, 10], [100, 10]]);
+  expect(line(list, ({ latency_ms }: { latency_ms?: number | null }) => latency_ms, (ms) => 100 - ms)).toBe('M10 95L15 95L25 93M100 91L105 91');
+  expect([0, 0.4, 1, 11, 20, 21, 181].map(ceiling)).toEqual([10, 0.5, 1, 20, 20, 50, 200]);
+  expect([0, 26, 64, 66, 500].map((x) => slotAt(list, x))).toEqual([0, 1, 2, 2, 3]);
+  expect(slotAt([], 5)).toBeUndefined();
+});
+
+test('shares are rounded down, so that all of them means every one', () => {
+  expect([share(1, 1), share(2879, 2880), share(1, 2), share(0, 0)]).toEqual(['100 %', '99.9 %', '50 %', '0 %']);
+  expect(totals([slot(0, { latency_ms: 5 }), slot(1, { latency_ms: 9 }), slot(2, { good: 0, missed: 2 })])).toEqual({ probes: 4, good: 2, failing: 0, missed: 2, median: 9 });
+});
+
+test('an answer of a region is read with care', () => {
+  const answer = { instances: [{ id: 'ins_1', software: '0.1.0', passport: [1, 7], heartbeat_age: 2 }, { software: 'x' }, 'y', { id: 'ins_2', passport: null }] };
+  expect(instancesOf(answer)).toEqual([
+    { id: 'ins_1', software: '0.1.0', passport: 7, heartbeat_age: 2 },
+    { id: 'ins_2', software: 'unknown', passport: undefined, heartbeat_age: 0 },
+  ]);
+  expect([null, 'x', {}, { instances: {} }].map(instancesOf)).toEqual([[], [], [], []]);
+});
+
+test('programs are called as people know them', () => {
+  expect([
+    'exarch/0.1.0',
+    'Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0',
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36 Edg/156.0',
+    'curl/8.0',
+    undefined,
+  ].map(programOf)).toEqual(['exarch command line', 'Firefox on Linux', 'Edge on Windows', 'curl/8.0', 'Unknown program']);
 });
 
 const page = document.documentElement;

@@ -377,3 +377,51 @@ async fn of_many_steps_at_once_one_is_taken() {
     assert_eq!(codes.iter().filter(|code| **code == 200).count(), 1, "{codes:?}");
     assert_eq!(codes.iter().filter(|code| **code == 409).count(), 9, "{codes:?}");
 }
+
+#[tokio::test]
+async fn staff_search_the_register_by_slug_name_and_state() {
+    let world = World::new().await;
+    let owner = world.owner().await;
+    let tenants = [
+        ("acme", "Acme Logistics"),
+        ("globex", "Globex 100%"),
+        ("north", "The Acme of the North"),
+    ];
+    for (slug, name) in tenants {
+        // ids made in one millisecond have no order
+        world.clock.advance(std::time::Duration::from_millis(2));
+        owner
+            .post("/v1/tenants", json!({"slug": slug, "name": name}))
+            .await
+            .status(201);
+    }
+    let suspension = json!({"cause": "billing", "reason": "An unpaid bill."});
+    owner.post("/v1/tenants/north/suspend", suspension).await.ok();
+    for (query, found) in [
+        ("search=ACME", vec!["north", "acme"]),
+        ("search=0%25", vec!["globex"]),
+        ("search=_", vec![]),
+        ("state=suspended", vec!["north"]),
+        ("search=acme&state=active", vec!["acme"]),
+        ("state=deleted", vec![]),
+    ] {
+        let answer = owner.get(&format!("/v1/tenants?{query}")).await.ok();
+        let items = answer["items"].as_array().unwrap();
+        let slugs: Vec<_> = items.iter().map(|tenant| tenant["slug"].as_str().unwrap()).collect();
+        assert_eq!(slugs, found, "{query}");
+    }
+    let first = owner.get("/v1/tenants?search=acme&limit=1").await.ok();
+    let next = first["next_page_token"].as_str().unwrap();
+    let second = owner
+        .get(&format!("/v1/tenants?search=acme&limit=1&page_token={next}"))
+        .await
+        .ok();
+    assert_eq!(
+        (&second["items"][0]["slug"], second.get("next_page_token")),
+        (&json!("acme"), None)
+    );
+    owner
+        .get("/v1/tenants?state=gone")
+        .await
+        .problem(400, "malformed-query");
+}

@@ -101,6 +101,7 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         "GET /v1/regions/{slug}" => Staff("/v1/regions/eu-north".into(), Value::Null),
         "PATCH /v1/regions/{slug}" => Staff("/v1/regions/eu-north".into(), json!({"name": "x"})),
         "GET /v1/regions/{slug}/probes" => Staff("/v1/regions/eu-north/probes".into(), Value::Null),
+        "GET /v1/regions/{slug}/probes/summary" => Staff("/v1/regions/eu-north/probes/summary".into(), Value::Null),
         "POST /v1/regions/{slug}/join-token" => Staff("/v1/regions/eu-north/join-token".into(), Value::Null),
         "GET /v1/me/regions" => Own,
         "POST /v1/regions/{slug}/token" => Hidden("/v1/regions/eu-north/token".into(), Value::Null),

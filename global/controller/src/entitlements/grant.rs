@@ -30,6 +30,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = GrantEntitlement)]
 struct Grant {
     /// Slug of the region.
     #[schema(value_type = String)]
@@ -116,6 +117,7 @@ async fn handler(
         .on_constraint("entitlement_region_key", || {
             Problem::conflict("already-entitled")
                 .detail("The tenant is entitled to this region already: end that entitlement first.")
+                .error("/region", "is one the tenant is entitled to already")
         })?;
     let after = entitlement.recorded(tenant.id);
     for ledger in [PROVIDER, tenant.id] {

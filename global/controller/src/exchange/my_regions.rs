@@ -32,6 +32,9 @@ enum Include {
 /// A region that the caller knows.
 #[derive(Serialize, ToSchema)]
 pub(super) struct MyRegion {
+    /// By which a membership names it.
+    #[schema(value_type = String)]
+    id: RegionId,
     slug: String,
     name: String,
     url: String,
@@ -89,6 +92,7 @@ pub(super) async fn handler(
         let health = present.map_or(health::Health::Unknown, |p| p.health);
         let why = closed(&right, region.lifecycle, health, now);
         Some(MyRegion {
+            id,
             slug: region.slug.to_string(),
             name: region.name,
             console_url: region.console_url.unwrap_or_else(|| region.url.clone()),

@@ -12,6 +12,7 @@ mod probing;
 mod round;
 mod routes;
 mod store;
+mod summary;
 #[cfg(test)]
 mod tests;
 

@@ -205,6 +205,45 @@ pub(super) async fn probes(
     .await?)
 }
 
+/// The probes of one slot of time.
+pub(super) struct SlotRow {
+    /// Its number.
+    pub slot: i32,
+    pub good: i64,
+    pub failing: i64,
+    pub missed: i64,
+    /// Median of the answered ones.
+    pub latency_us: Option<f64>,
+    pub latency_most_us: Option<i64>,
+}
+
+/// The probes of a region from `from` until before `until`, in slots of `step` seconds, in order.
+pub(super) async fn slots(
+    conn: &mut PgConnection,
+    region: RegionId,
+    from: OffsetDateTime,
+    until: OffsetDateTime,
+    step: i64,
+) -> Result<Vec<SlotRow>, DbError> {
+    Ok(sqlx::query_as!(
+        SlotRow,
+        r#"SELECT floor(extract(epoch FROM at - $2) / $4::bigint)::int AS "slot!",
+                  count(*) FILTER (WHERE outcome = 'good') AS "good!",
+                  count(*) FILTER (WHERE outcome = 'failing') AS "failing!",
+                  count(*) FILTER (WHERE outcome = 'missed') AS "missed!",
+                  percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_us) AS latency_us,
+                  max(latency_us) AS latency_most_us
+             FROM gc.probe WHERE region_id = $1 AND at >= $2 AND at < $3
+            GROUP BY 1 ORDER BY 1"#,
+        region.uuid(),
+        from,
+        until,
+        step,
+    )
+    .fetch_all(conn)
+    .await?)
+}
+
 pub(super) async fn keep_partitions(conn: &mut PgConnection, today: Date, keep_from: Date) -> Result<(), DbError> {
     sqlx::query!("SELECT gc.probe_partitions($1, $2)", today, keep_from)
         .fetch_one(conn)

@@ -116,6 +116,42 @@ async fn a_clock_that_is_far_off_degrades_a_region_that_still_answers() {
 }
 
 #[tokio::test]
+async fn the_summary_counts_every_probe_once_and_measures_the_answered_ones() {
+    let world = World::new().await;
+    let gateway = world.region("eu-north").await;
+    world.region("quiet").await;
+    let _down = gateway.down().await;
+    connected(&world, &gateway).await;
+    probed(&world, &gateway, Manner::NoDatabase).await;
+    probed(&world, &gateway, Manner::BadMac).await;
+    let staff = world.staff().await;
+    for (range, seconds) in [("hour", 30), ("day", 720), ("week", 5040), ("month", 21_600)] {
+        let path = format!("/v1/regions/eu-north/probes/summary?range={range}");
+        let told = staff.get(&path).await.body;
+        assert_eq!(told["slot_seconds"], seconds);
+        let slots = told["slots"].as_array().unwrap();
+        let sum = |key: &str| slots.iter().map(|slot| slot[key].as_i64().unwrap()).sum::<i64>();
+        assert_eq!((sum("good"), sum("failing"), sum("missed")), (1, 1, 1), "{told}");
+        let measured: Vec<_> = slots.iter().filter_map(|slot| slot["latency_ms"].as_f64()).collect();
+        assert!(!measured.is_empty() && measured.iter().all(|ms| *ms > 0.0), "{told}");
+        let within = |slot: &serde_json::Value| {
+            slot["at"].as_str() >= told["from"].as_str() && slot["at"].as_str() < told["until"].as_str()
+        };
+        assert!(slots.iter().all(within), "{told}");
+    }
+    let quiet = staff.get("/v1/regions/quiet/probes/summary").await.body;
+    assert_eq!(
+        (&quiet["slot_seconds"], &quiet["slots"]),
+        (&720.into(), &serde_json::json!([]))
+    );
+    assert_eq!(
+        staff.get("/v1/regions/eu-north/probes/summary?range=year").await.status,
+        400
+    );
+    assert_eq!(staff.get("/v1/regions/nowhere/probes/summary").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_slow_region_delays_no_other_and_a_region_without_a_tunnel_misses_the_round() {
     let world = World::with(Duration::from_secs(4), Duration::from_millis(1500)).await;
     let (slow, quick, dark) = (

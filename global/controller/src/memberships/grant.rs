@@ -28,6 +28,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = GrantMembership)]
 struct Grant {
     /// Whom, by id.
     #[schema(value_type = Option<String>)]

@@ -93,10 +93,12 @@ async fn run(
     store::insert(tx.conn(), &region, now)
         .await
         .on_constraint("region_slug_key", || {
-            Problem::conflict("region-slug-taken").detail(format!(
-                "{} is the slug of a region, or was; slugs are never used again.",
-                region.slug
-            ))
+            Problem::conflict("region-slug-taken")
+                .detail(format!(
+                    "{} is the slug of a region, or was; slugs are never used again.",
+                    region.slug
+                ))
+                .error("/slug", "is or was another region's")
         })?;
     health::found(tx.conn(), region.id).await?;
     let join_token = make_token(app, who, permit, &mut tx, region.id, now).await?;

@@ -90,7 +90,9 @@ async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json
     store::insert(tx.conn(), &tenant, first_admin_at, &by)
         .await
         .on_constraint("tenant_slug_key", || {
-            Problem::conflict("slug-taken").detail("Another tenant has, or had, this slug; choose another one.")
+            Problem::conflict("slug-taken")
+                .detail("Another tenant has, or had, this slug; choose another one.")
+                .error("/slug", "is or was another tenant's")
         })?;
     let admin = match new_admin {
         Some(new) => Some(first_admin(&app, &who, &mut tx, tenant.id, new).await?),

@@ -7,8 +7,10 @@ use crate::{
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::page::split;
-use exarch_common_http::{Api, Json, List, Page, PageQuery, Path, Problem, Versioned};
+use exarch_common_http::{Api, Json, List, Page, PageQuery, Path, Problem, Text, Versioned};
 use exarch_common_pg::SystemTx;
+use serde::Deserialize;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::routes;
 
 pub fn routes(api: Api<App>) -> Api<App> {
@@ -16,14 +18,51 @@ pub fn routes(api: Api<App>) -> Api<App> {
         .route(needs::<perm::tenant::Read>(), routes!(read))
 }
 
-/// All tenants, newest first.
-#[utoipa::path(get, path = "/v1/tenants", operation_id = "listTenants", tag = "tenants", params(PageQuery),
+/// Which tenants to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Filter {
+    /// A part of the slug or of the name, in capitals or not.
+    search: Option<Text<100>>,
+    /// Only those that stand there; `suspended` for whatever cause.
+    #[param(inline)]
+    state: Option<Standing>,
+}
+
+/// Where a tenant stands, without its cause.
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Standing {
+    Active,
+    Suspended,
+    Deleting,
+    Deleted,
+}
+
+impl Standing {
+    /// How its states begin.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deleting => "deleting",
+            Self::Deleted => "deleted",
+        }
+    }
+}
+
+/// Tenants, newest first.
+#[utoipa::path(get, path = "/v1/tenants", operation_id = "listTenants", tag = "tenants", params(PageQuery, Filter),
     responses((status = 200, description = "Tenants", body = Page<Tenant>)))]
-async fn list(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<Tenant>>, Problem> {
+async fn list(State(app): State<App>, who: Who, list: List<Filter>) -> Result<Json<Page<Tenant>>, Problem> {
     let _permit = who.check::<perm::tenant::List>(&app, Target::System)?;
     let mut tx = SystemTx::begin(&app.app_pool, "list-tenants").await?;
     let after = list.page.after.map(|token| token.0);
-    let rows = store::page(tx.conn(), after, i64::from(list.page.limit) + 1).await?;
+    let wanted = store::Wanted {
+        search: list.filter.search.as_deref(),
+        standing: list.filter.state.map(Standing::as_str),
+    };
+    let rows = store::page(tx.conn(), &wanted, after, i64::from(list.page.limit) + 1).await?;
     tx.rollback().await?;
     let (rows, next) = split(rows, list.page.limit, |row| row.id.uuid());
     Ok(Json(Page::new(rows, next)))

@@ -47,13 +47,31 @@ pub async fn find(conn: &mut PgConnection, key: &TenantKey) -> Result<Option<Ten
     Ok(row.and_then(Row::read))
 }
 
-pub async fn page(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> Result<Vec<Tenant>, DbError> {
+/// Which tenants are asked for.
+pub struct Wanted<'a> {
+    /// A part of the slug or of the name, in capitals or not.
+    pub search: Option<&'a str>,
+    /// The state, without its cause.
+    pub standing: Option<&'a str>,
+}
+
+pub async fn page(
+    conn: &mut PgConnection,
+    wanted: &Wanted<'_>,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Tenant>, DbError> {
     let rows = sqlx::query_as!(
         Row,
         "SELECT id, slug, name, state, state_since, created_at, version FROM gc.tenant
-          WHERE $1::uuid IS NULL OR id < $1 ORDER BY id DESC LIMIT $2",
+          WHERE ($1::uuid IS NULL OR id < $1)
+            AND ($3::text IS NULL OR strpos(slug, lower($3)) > 0 OR strpos(lower(name), lower($3)) > 0)
+            AND ($4::text IS NULL OR split_part(state, '(', 1) = $4)
+          ORDER BY id DESC LIMIT $2",
         after,
-        limit
+        limit,
+        wanted.search,
+        wanted.standing
     )
     .fetch_all(conn)
     .await?;

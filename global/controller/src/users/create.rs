@@ -167,6 +167,7 @@ pub async fn create(app: &App, conn: &mut PgConnection, new: NewUser) -> Result<
     store::insert(conn, &row).await.on_constraint("user_email_key", || {
         Problem::conflict("email-taken")
             .detail("Somebody signs in with this address already: grant that person a membership instead.")
+            .error("/email", "belongs to somebody already")
     })?;
     Ok(Created {
         user: UserBrief {

@@ -7,6 +7,9 @@ import { noteServerDate } from '../time';
 /** A call that hangs is a call that failed: the page must say so while the data is still nearly fresh. */
 const TIMEOUT_MS = 10_000;
 
+/** What a signed-in person is refused with who did not prove again that it is they. */
+const FOR_THE_FORM = ['not-confirmed', 'code-refused'];
+
 let whenSignedOut: () => void = () => {};
 
 /** Called when the server no longer knows our session, whichever call learned it. */
@@ -23,14 +26,16 @@ export const api = createClient<paths, 'application/json' | 'application/problem
 });
 
 api.use({
-  onResponse({ response, schemaPath }) {
+  async onResponse({ response, schemaPath }) {
     noteServerDate(response.headers.get('date'));
-    // A refused sign-in is an answer for its form; anywhere else a 401 means that the session is over.
-    if (response.status === 401 && !schemaPath.startsWith('/v1/auth/')) whenSignedOut();
+    // A refused sign-in, password or code is an answer for its form; any other 401 means that the session is over.
+    if (response.status !== 401 || schemaPath.startsWith('/v1/auth/')) return;
+    const body: unknown = await response.clone().json().catch(() => undefined);
+    if (!FOR_THE_FORM.includes(problemOf(response, body, Date.now()).slug)) whenSignedOut();
   },
 });
 
-type Outcome<T> = { data?: T; error?: unknown; response: Response };
+export type Outcome<T> = { data?: T; error?: unknown; response: Response };
 
 /** Awaits a call of `api` and gives its data; throws a Problem for everything else. */
 export async function data<T>(call: Promise<Outcome<T>>): Promise<T> {
@@ -45,6 +50,9 @@ export async function data<T>(call: Promise<Outcome<T>>): Promise<T> {
   if (!response.ok) throw problemOf(response, outcome.error, Date.now());
   return outcome.data as T;
 }
+
+/** The header by which a creating request can be sent again without a second effect. */
+export const once = (key: string) => ({ header: { 'Idempotency-Key': key } });
 
 const PAGE = 100;
 const MOST_PAGES = 50;

@@ -2,6 +2,9 @@
 
 const PREFIX = 'urn:exarch:problem:';
 
+/** One value that was refused: where it stands in the body (RFC 6901), and what is wrong with it. */
+export type FieldError = { pointer: string; reason: string };
+
 /** The server's answers of RFC 9457, and our own `unreachable` and `unreadable` when there was none to read. */
 export class Problem extends Error {
   override readonly name = 'Problem';
@@ -15,6 +18,7 @@ export class Problem extends Error {
     readonly requestId?: string,
     /** When another try makes sense, as browser time in ms; from `Retry-After`. */
     readonly retryAt?: number,
+    readonly errors: readonly FieldError[] = [],
   ) {
     super(sentence);
   }
@@ -39,6 +43,7 @@ export function problemOf(response: Response, body: unknown, now: number): Probl
     text('detail') || text('title') || byStatus(response.status),
     text('request_id') || response.headers.get('x-request-id') || undefined,
     retryAt(response.headers.get('retry-after'), now),
+    fieldErrors(document.errors),
   );
 }
 
@@ -52,6 +57,13 @@ function retryAt(header: string | null, now: number): number | undefined {
   if (!header) return undefined;
   const at = /^\d+$/.test(header) ? now + Number(header) * 1000 : Date.parse(header);
   return Number.isFinite(at) ? Math.max(at, now) : undefined;
+}
+
+function fieldErrors(errors: unknown): FieldError[] {
+  if (!Array.isArray(errors)) return [];
+  return errors.filter(isRecord).flatMap(({ pointer, reason }) =>
+    typeof pointer === 'string' && typeof reason === 'string' ? [{ pointer, reason }] : [],
+  );
 }
 
 function byStatus(status: number): string {

@@ -2,6 +2,7 @@
 // page says meanwhile that what it shows is old.
 import { queryOptions } from '@tanstack/react-query';
 import { all, api, data } from './client';
+import { renewed } from './pages';
 import type { Me } from './types';
 
 export const REGIONS_EVERY_MS = 5_000;
@@ -26,4 +27,11 @@ export const federationQuery = (me: Me) =>
     queryKey: ['regions', me.user.id],
     queryFn: ({ signal }) => all((query) => api.GET('/v1/regions', { params: { query }, signal })),
     refetchInterval: REGIONS_EVERY_MS,
+  });
+
+export const regionQuery = (me: Me, slug: string) =>
+  queryOptions({
+    queryKey: ['region', me.user.id, slug],
+    queryFn: ({ signal }) => data(api.GET('/v1/regions/{slug}', { params: { path: { slug } }, signal })),
+    refetchInterval: renewed(REGIONS_EVERY_MS),
   });

@@ -617,6 +617,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/regions/{slug}/probes/summary": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The probes of a region in equal slots of the last hour, day, week or month. */
+        get: operations["summarizeProbes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/regions/{slug}/token": {
         parameters: {
             query?: never;
@@ -641,7 +658,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** All tenants, newest first. */
+        /** Tenants, newest first. */
         get: operations["listTenants"];
         put?: never;
         /** Makes a tenant. */
@@ -1081,7 +1098,7 @@ export interface components {
             /** @description By which the person signs in. */
             email: string;
         };
-        Grant: {
+        GrantEntitlement: {
             /**
              * Format: date-time
              * @description From when; now when left out.
@@ -1096,6 +1113,21 @@ export interface components {
              * @description Until when; open when left out.
              */
             until?: string | null;
+        };
+        GrantMembership: {
+            /** @description Whom, by address, when not by id. */
+            email?: string | null;
+            /** @description Ids of the only regions it reaches; all the tenant is entitled to when absent. */
+            regions?: string[] | null;
+            /** @description Names of tenant-scope roles. */
+            roles: string[];
+            /**
+             * Format: date-time
+             * @description When it ends by itself.
+             */
+            until?: string | null;
+            /** @description Whom, by id. */
+            user_id?: string | null;
         };
         Invite: {
             /** @description How the person is shown. */
@@ -1202,6 +1234,8 @@ export interface components {
         /** @description A region that the caller knows. */
         MyRegion: {
             console_url: string;
+            /** @description By which a membership names it. */
+            id: string;
             /**
              * Format: double
              * @description How long its last answer to the global took.
@@ -1380,6 +1414,8 @@ export interface components {
             /** @description The items, newest first unless the route says otherwise. */
             items: {
                 console_url: string;
+                /** @description By which a membership names it. */
+                id: string;
                 /**
                  * Format: double
                  * @description How long its last answer to the global took.
@@ -1574,6 +1610,44 @@ export interface components {
             reason?: string | null;
             /** Format: int64 */
             skew_ms?: number | null;
+        };
+        /** @description The probes of one slot. */
+        ProbeSlot: {
+            /**
+             * Format: date-time
+             * @description When it begins.
+             */
+            at: string;
+            /** Format: int64 */
+            failing: number;
+            /** Format: int64 */
+            good: number;
+            /**
+             * Format: double
+             * @description The longest.
+             */
+            latency_most_ms?: number | null;
+            /**
+             * Format: double
+             * @description The middle of those that were answered.
+             */
+            latency_ms?: number | null;
+            /** Format: int64 */
+            missed: number;
+        };
+        /** @description The probes of a time. */
+        ProbeSummary: {
+            /** Format: date-time */
+            from: string;
+            /**
+             * Format: int64
+             * @description How long a slot is.
+             */
+            slot_seconds: number;
+            /** @description In order; one without probes is left out. */
+            slots: components["schemas"]["ProbeSlot"][];
+            /** Format: date-time */
+            until: string;
         };
         /** @description A problem as it travels (RFC 9457), also what clients decode. */
         Problem: {
@@ -5898,6 +5972,95 @@ export interface operations {
             };
         };
     };
+    summarizeProbes: {
+        parameters: {
+            query?: {
+                /** @description How far back from now: a day unless said. */
+                range?: "hour" | "day" | "week" | "month";
+            };
+            header?: never;
+            path: {
+                /** @description The region's slug */
+                slug: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description 120 slots at most, oldest first */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProbeSummary"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     enterRegion: {
         parameters: {
             query?: never;
@@ -6000,6 +6163,10 @@ export interface operations {
                 limit?: number;
                 /** @description The `next_page_token` of the page before. */
                 page_token?: string;
+                /** @description A part of the slug or of the name, in capitals or not. */
+                search?: components["schemas"]["Text100"];
+                /** @description Only those that stand there; `suspended` for whatever cause. */
+                state?: "active" | "suspended" | "deleting" | "deleted";
             };
             header?: never;
             path?: never;
@@ -6678,7 +6845,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Grant"];
+                "application/json": components["schemas"]["GrantEntitlement"];
             };
         };
         responses: {
@@ -7238,7 +7405,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["Grant"];
+                "application/json": components["schemas"]["GrantMembership"];
             };
         };
         responses: {

@@ -1,12 +1,14 @@
 import { useQuery } from '@tanstack/react-query';
-import clsx from 'clsx';
-import { Globe } from 'lucide-react';
+import { Globe, Plus } from 'lucide-react';
 import { useMe } from '../api/me';
+import { may } from '../api/may';
 import { asProblem } from '../api/problem';
 import { federationQuery, REGIONS_EVERY_MS } from '../api/queries';
 import type { Region } from '../api/types';
+import { links } from '../links';
 import { Trouble } from '../shell/Trouble';
 import { duration } from '../time';
+import { ButtonLink } from '../ui/ButtonLink';
 import { Card } from '../ui/Card';
 import { EmptyState } from '../ui/EmptyState';
 import { Freshness, useLive } from '../ui/Freshness';
@@ -14,13 +16,14 @@ import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Time } from '../ui/Time';
 import { Address, Latency, Nothing, RegionName, StateBadge, StateWithNote } from './cells';
-import { lookOf, passportTier, type PassportTier } from './state';
+import { lookOf } from './state';
+import { Passport } from './Passport';
 
 /** Skew over this raises an alarm at the global. */
 const SKEW_ALARM_MS = 10_000;
 
 const columns: Column<Region>[] = [
-  { key: 'name', header: 'Region', rowHeader: true, sort: (r) => r.name, cell: (r) => <RegionName name={r.name} slug={r.slug} /> },
+  { key: 'name', header: 'Region', rowHeader: true, sort: (r) => r.name, cell: (r) => <RegionName name={r.name} slug={r.slug} linked /> },
   { key: 'health', header: 'Health', width: 'w-1/3', sort: (r) => lookOf(r.health).urgency, cell: (r) => <Health region={r} /> },
   { key: 'lifecycle', header: 'Life cycle', sort: (r) => lookOf(r.lifecycle).urgency, cell: (r) => <LifeCycle state={r.lifecycle} /> },
   { key: 'probe', header: 'Last probe', sort: (r) => r.last_probe_at, cell: (r) => (r.last_probe_at ? <Time at={r.last_probe_at} /> : <Nothing says="never" />) },
@@ -32,17 +35,29 @@ const columns: Column<Region>[] = [
 
 /** Every region of the federation, for provider staff: the fleet's state and nothing of tenants. */
 export function Federation({ level }: { level: 1 | 2 }) {
-  const query = useQuery(federationQuery(useMe()));
+  const me = useMe();
+  const registers = may(me, 'region.register');
+  const query = useQuery(federationQuery(me));
   const live = useLive(query, REGIONS_EVERY_MS);
   const failed = query.isError && !query.data;
   return (
-    <Section level={level} title="Federation" intro={<Summary regions={query.data} />} aside={<Freshness live={live} />}>
+    <Section level={level} title="Federation" intro={<Summary regions={query.data} />} aside={
+        <div className="flex flex-wrap items-center gap-3">
+          <Freshness live={live} />
+          {registers && (
+            <ButtonLink to={links.newRegion}>
+              <Plus size={16} aria-hidden />
+              Register region
+            </ButtonLink>
+          )}
+        </div>
+      }>
       <Card>
         {failed ? (
           <Trouble title="The federation could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} />
         ) : query.data?.length === 0 ? (
-          <EmptyState Icon={Globe} title="No region is registered">
-            Register the first one with <code className="font-mono text-sm">exarch region register</code>.
+          <EmptyState Icon={Globe} title="No region is registered" action={registers && <ButtonLink to={links.newRegion}>Register the first region</ButtonLink>}>
+            A region is a site with a gateway of its own. Tenants work in the regions they are entitled to.
           </EmptyState>
         ) : (
           <Table caption="All regions of the federation" columns={columns} rows={query.data} rowKey={(r) => r.id} initialSort="health" stale={live.stale} />
@@ -72,22 +87,4 @@ function Health({ region }: { region: Region }) {
 /** `active` is the rule and stays quiet; every other stage of life stands out. */
 function LifeCycle({ state }: { state: string }) {
   return state === 'active' ? <span className="text-mute">{lookOf(state).word}</span> : <StateBadge state={state} />;
-}
-
-const tierLooks: Record<PassportTier, string> = { fresh: 'text-mute', stale: 'text-warn', old: 'text-warn', expired: 'text-bad' };
-
-/** The version at the global, how old the region's freshness is, and whether the region has applied that version. */
-function Passport({ passport }: { passport: Region['passport'] }) {
-  if (!passport) return <Nothing says="none yet" />;
-  const { version, acknowledged, age_seconds: age } = passport;
-  const tier = age == null ? undefined : passportTier(age);
-  return (
-    <span className="whitespace-nowrap tabular-nums">
-      v{version}
-      {tier && age != null && <span className={clsx('text-sm', tierLooks[tier])}> · {tier}, {duration(age * 1000)}</span>}
-      {acknowledged != null && acknowledged !== version && (
-        <span className="block text-sm text-warn">the region has v{acknowledged}</span>
-      )}
-    </span>
-  );
 }

@@ -1,4 +1,6 @@
+import { Link } from '@tanstack/react-router';
 import { Copy } from 'lucide-react';
+import { links } from '../links';
 import { copy } from '../ui/copy';
 import { StatusBadge } from '../ui/StatusBadge';
 import { lookOf } from './state';
@@ -18,10 +20,17 @@ export function StateWithNote({ state, note }: { state: string; note?: string })
   );
 }
 
-export function RegionName({ name, slug }: { name: string; slug: string }) {
+/** Linked to its page where that may be seen. */
+export function RegionName({ name, slug, linked = false }: { name: string; slug: string; linked?: boolean }) {
   return (
     <span className="inline-flex flex-wrap items-baseline gap-x-2.5">
-      <span className="font-medium">{name}</span>
+      {linked ? (
+        <Link to={links.region} params={{ slug }} className="rounded font-medium hover:underline">
+          {name}
+        </Link>
+      ) : (
+        <span className="font-medium">{name}</span>
+      )}
       <span className="font-mono text-xs whitespace-nowrap text-mute">{slug}</span>
     </span>
   );

@@ -1,9 +1,11 @@
-import { ChevronDown, LogOut, Monitor, Moon, Sun } from 'lucide-react';
+import { Link } from '@tanstack/react-router';
+import { ChevronDown, LogOut, Monitor, Moon, Sun, UserCog } from 'lucide-react';
 import { useState } from 'react';
 import { api, data } from '../api/client';
 import { isStaff } from '../api/me';
 import { asProblem } from '../api/problem';
 import type { Me } from '../api/types';
+import { links } from '../links';
 import { tellOtherTabs } from '../tabs';
 import { setTheme, themes, useTheme, type Theme } from '../theme';
 import { absolute, duration, serverNow, useNow } from '../time';
@@ -77,6 +79,14 @@ export function AccountMenu({ me, signedOut }: { me: Me; signedOut: () => void }
           </div>
         </fieldset>
         <div className="p-2">
+          <Link
+            to={links.account}
+            onClick={() => document.getElementById('account')?.hidePopover?.()}
+            className="flex items-center gap-1.5 rounded-md px-3 py-1.5 font-medium text-mute hover:bg-sunken hover:text-ink"
+          >
+            <UserCog size={15} aria-hidden />
+            Account, second factor and sessions
+          </Link>
           <Button look="quiet" className="w-full justify-start!" busy={busy && 'Signing out…'} onClick={() => void signOut()}>
             <LogOut size={15} aria-hidden />
             Sign out

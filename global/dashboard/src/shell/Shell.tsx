@@ -1,9 +1,11 @@
 import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet } from '@tanstack/react-router';
+import { Link, Outlet, useLocation } from '@tanstack/react-router';
+import clsx from 'clsx';
 import { useEffect, useRef } from 'react';
 import { asProblem } from '../api/problem';
 import { meQuery } from '../api/queries';
 import { MeContext } from '../api/me';
+import { may } from '../api/may';
 import { links } from '../links';
 import { Mark } from '../ui/Mark';
 import { toast } from '../ui/Toasts';
@@ -11,12 +13,20 @@ import { AccountMenu } from './AccountMenu';
 import { Trouble } from './Trouble';
 import { TenantSwitch } from './TenantSwitch';
 
-const nav = [{ to: links.home, label: 'Regions' }] as const;
+/** The pages of the header, each for those whose roles let them see it. */
+const nav = [
+  { to: links.home, label: 'Regions', needs: undefined, under: /^\/($|regions\/|new\/region$)/ },
+  { to: links.people, label: 'People', needs: 'membership.list', under: /^\/(people(\/|$)|new\/person$)/ },
+  { to: links.tenants, label: 'Tenants', needs: 'tenant.list', under: /^\/(tenants(\/|$)|new\/tenant$)/ },
+  { to: links.accounts, label: 'Accounts', needs: 'federation_user.read', under: /^\/accounts$/ },
+] as const;
 
 /** What every page behind the sign-in stands in: who, in which tenant, and the way to the other pages. */
 export function Shell({ signedOut }: { signedOut: () => void }) {
   const me = useQuery(meQuery);
   const tenant = me.data?.tenant;
+  const { pathname } = useLocation();
+  const pages = nav.filter(({ needs }) => !needs || (me.data && may(me.data, needs)));
 
   // Also true when another tab switched: the cookie is one for all tabs.
   const before = useRef<string>(undefined);
@@ -31,18 +41,19 @@ export function Shell({ signedOut }: { signedOut: () => void }) {
         Skip to content
       </a>
       <header className="sticky top-0 z-10 border-b border-line bg-surface">
-        <div className="mx-auto flex h-13 max-w-page items-center gap-x-6 px-4 sm:px-6">
-          <Link to={links.home} className="flex items-center gap-2 rounded py-1 font-semibold tracking-tight">
+        <div className={clsx('mx-auto flex min-h-13 max-w-page items-center gap-x-6 px-4 sm:px-6', pages.length > 1 && 'max-sm:flex-wrap max-sm:pt-2')}>
+          <Link to={links.home} className="flex min-w-6 items-center gap-2 rounded py-1 font-semibold tracking-tight">
             <Mark />
             <span className="max-sm:sr-only">Exarch</span>
           </Link>
-          <nav aria-label="Main" className="flex h-full gap-1 overflow-x-auto">
-            {nav.map(({ to, label }) => (
+          {/* More than one do not fit beside the rest on a narrow screen: they get a line of their own. */}
+          <nav aria-label="Main" className={clsx('flex h-13 gap-1 overflow-x-auto', pages.length > 1 && 'max-sm:order-last max-sm:-mx-2 max-sm:h-10 max-sm:w-full')}>
+            {pages.map(({ to, label, under }) => (
               <Link
                 key={to}
                 to={to}
-                activeOptions={{ exact: true }}
-                className="flex items-center border-b-2 border-transparent px-2 text-mute -outline-offset-2 hover:text-ink data-[status=active]:border-accent data-[status=active]:text-ink"
+                data-here={under.test(pathname) || undefined}
+                className="flex items-center border-b-2 border-transparent px-2 text-mute -outline-offset-2 hover:text-ink data-here:border-accent data-here:text-ink"
               >
                 {label}
               </Link>

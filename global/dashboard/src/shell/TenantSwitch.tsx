@@ -1,12 +1,13 @@
 import { useQueryClient } from '@tanstack/react-query';
 import { ChevronsUpDown } from 'lucide-react';
-import { useRef, useState } from 'react';
+import { useState } from 'react';
 import { api, data } from '../api/client';
 import { asProblem } from '../api/problem';
 import { meQuery } from '../api/queries';
 import type { Me } from '../api/types';
 import { tellOtherTabs } from '../tabs';
 import { Button } from '../ui/Button';
+import { Dialog } from '../ui/Dialog';
 import { Notice } from '../ui/Notice';
 import { TenantChoice } from '../ui/TenantChoice';
 
@@ -42,7 +43,6 @@ export function TenantSwitch({ me }: { me: Me }) {
 
 function SwitchDialog({ me, close }: { me: Me; close: () => void }) {
   const client = useQueryClient();
-  const dialog = useRef<HTMLDialogElement>(null);
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<string>();
   const next = me.tenants.find((tenant) => tenant.id !== me.tenant?.id)?.id;
@@ -65,44 +65,29 @@ function SwitchDialog({ me, close }: { me: Me; close: () => void }) {
   }
 
   return (
-    <dialog
-      ref={(element) => {
-        dialog.current = element;
-        if (element && !element.open) element.showModal();
-      }}
-      aria-labelledby="switch-title"
-      onClose={close}
-      onClick={(event) => {
-        if (event.target === dialog.current) dialog.current?.close();
-      }}
-      className="w-96 max-w-[calc(100vw-2rem)] rounded-lg border border-line bg-surface p-0 shadow-xl"
+    <Dialog
+      title="Switch tenant"
+      intro={`Holds for all tabs of this browser.${me.tenant ? ` Access to ${me.tenant.name} ends here until you switch back.` : ''}`}
+      close={close}
+      light
     >
       <form
-        className="space-y-4 p-5"
+        className="space-y-4"
         onSubmit={(event) => {
           event.preventDefault();
           const tenant = new FormData(event.currentTarget).get('tenant');
           if (!busy && typeof tenant === 'string') void change(tenant);
         }}
       >
-        <div>
-          <h2 id="switch-title" className="text-lg font-semibold">
-            Switch tenant
-          </h2>
-          <p className="mt-1 text-mute">
-            Holds for all tabs of this browser.
-            {me.tenant && ` Access to ${me.tenant.name} ends here until you switch back.`}
-          </p>
-        </div>
         <TenantChoice tenants={me.tenants} current={me.tenant?.id} chosen={next} autoFocus />
         {refusal && <Notice kind="bad">{refusal}</Notice>}
         <div className="flex justify-end gap-2">
-          <Button onClick={() => dialog.current?.close()}>Cancel</Button>
+          <Button onClick={close}>Cancel</Button>
           <Button type="submit" look="primary" busy={busy && 'Switching…'}>
             Switch
           </Button>
         </div>
       </form>
-    </dialog>
+    </Dialog>
   );
 }

@@ -1,15 +1,22 @@
-import { CloudOff } from 'lucide-react';
+import { CloudOff, Lock, SearchX } from 'lucide-react';
 import type { Problem } from '../api/problem';
 import { Button } from '../ui/Button';
 import { EmptyState } from '../ui/EmptyState';
 
 /** A page or section whose data could not be had at all: why, what happens next, what to tell support. */
-export function Trouble({ problem, again, title = 'This could not be loaded' }: { problem: Problem; again: () => void; title?: string }) {
+export function Trouble({ problem, again, title = 'This could not be loaded', heading }: { problem: Problem; again: () => void; title?: string; heading?: 'h1' }) {
+  const final = problem.status === 403 ? 'refused' : problem.status === 404 ? 'missing' : undefined;
   return (
     <div role="alert">
-      <EmptyState Icon={CloudOff} title={title} action={<Button onClick={again}>Try again now</Button>}>
+      <EmptyState
+        heading={heading}
+        Icon={final === 'refused' ? Lock : final === 'missing' ? SearchX : CloudOff}
+        title={final === 'refused' ? 'Your role does not allow this' : final === 'missing' ? 'There is nothing here' : title}
+        action={<Button onClick={again}>Try again now</Button>}
+      >
         <p>{problem.sentence}</p>
-        {problem.status !== 403 && <p>The page tries again by itself.</p>}
+        {final === 'refused' && <p>An administrator can give you a role that does.</p>}
+        {!final && <p>The page tries again by itself.</p>}
         {problem.requestId && <p className="mt-2 font-mono text-xs">Request {problem.requestId}</p>}
       </EmptyState>
     </div>

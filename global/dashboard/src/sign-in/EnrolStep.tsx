@@ -1,4 +1,5 @@
 import type { NextStep } from '../api/types';
+import { AppKey } from '../ui/AppKey';
 import { CodeField, useCode } from './CodeField';
 import { StepForm } from './StepForm';
 import type { SignIn } from './useSignIn';
@@ -18,15 +19,7 @@ export function EnrolStep({ signIn, enrolment }: { signIn: SignIn; enrolment: En
       retryField="totp"
       onSubmit={code.submit}
     >
-      <div className="rounded-md border border-edge bg-surface px-3 py-2">
-        <p className="text-sm text-mute">Key, time based, for {signIn.email}</p>
-        <p className="font-mono text-lg break-words select-all" aria-label="Key">
-          {enrolment.secret.match(/.{1,4}/g)?.join(' ')}
-        </p>
-        <a href={enrolment.uri} className="text-sm underline">
-          Open it in an app on this device
-        </a>
-      </div>
+      <AppKey email={signIn.email} secret={enrolment.secret} uri={enrolment.uri} />
       <CodeField error={code.error} />
     </StepForm>
   );

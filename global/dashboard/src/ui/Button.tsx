@@ -2,7 +2,7 @@ import clsx from 'clsx';
 import type { ButtonHTMLAttributes } from 'react';
 
 type Props = ButtonHTMLAttributes<HTMLButtonElement> & {
-  look?: 'primary' | 'secondary' | 'quiet';
+  look?: 'primary' | 'secondary' | 'quiet' | 'danger';
   /** Says what is going on in place of the label, and takes no second press. */
   busy?: string | false;
 };
@@ -23,6 +23,8 @@ export function Button({ look = 'secondary', busy = false, className, children, 
         'inline-flex items-center justify-center gap-1.5 rounded-md px-3 py-1.5 font-medium whitespace-nowrap transition-colors',
         look === 'primary' && 'bg-fill text-on-fill',
         look === 'primary' && !inert && 'hover:bg-fill-over',
+        look === 'danger' && 'bg-danger text-on-danger',
+        look === 'danger' && !inert && 'hover:bg-danger-over',
         look === 'secondary' && 'border border-edge bg-surface',
         look === 'secondary' && !inert && 'hover:bg-sunken',
         look === 'quiet' && 'text-mute',

@@ -1,17 +1,20 @@
 import clsx from 'clsx';
 import { Eye, EyeOff } from 'lucide-react';
-import { useId, useState, type InputHTMLAttributes, type Ref } from 'react';
+import { useId, useState, type InputHTMLAttributes, type ReactNode, type Ref } from 'react';
+import { useFieldError } from './form-state';
 
 type Props = Omit<InputHTMLAttributes<HTMLInputElement>, 'id'> & {
   label: string;
-  hint?: string;
-  /** What is wrong with this very value; shown below and tied to the input. */
+  hint?: ReactNode;
+  /** What is wrong with this very value; shown below and tied to the input. A `Form` knows it by the field's name. */
   error?: string;
   ref?: Ref<HTMLInputElement>;
 };
 
-export function Field({ label, hint, error, className, type, ...input }: Props) {
+export function Field({ label, hint, error: given, className, type, ...input }: Props) {
   const id = useId();
+  const refused = useFieldError(input.name);
+  const error = given ?? refused;
   const [shown, setShown] = useState(false);
   const secret = type === 'password';
   const about = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(' ') || undefined;

@@ -13,6 +13,8 @@ export type Column<Row> = {
   align?: 'right';
   /** Share of the width, as a class; columns without one share the rest. */
   width?: string;
+  /** Left out where the screen is too narrow for it. */
+  wide?: boolean;
   /** The cell that names the row. */
   rowHeader?: boolean;
 };
@@ -22,7 +24,8 @@ type Props<Row> = {
   columns: Column<Row>[];
   rows: Row[] | undefined;
   rowKey: (row: Row) => string;
-  initialSort: string;
+  /** Left out for the order in which the rows come. */
+  initialSort?: string;
   /** Old figures: still readable, and visibly not of now. */
   stale?: boolean;
 };
@@ -33,7 +36,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
   const by = columns.find((column) => column.key === sort.key)?.sort;
   const sorted = rows && by ? [...rows].sort((a, b) => order(by(a), by(b), sort.down) || order(rowKey(a), rowKey(b), false)) : rows;
   return (
-    <div className="overflow-x-auto">
+    <div className="relative overflow-x-auto">
       <table className={clsx('w-full border-collapse text-left', stale && 'text-mute')} aria-busy={rows === undefined}>
         <caption className="sr-only">{caption}</caption>
         <thead className="text-sm text-mute">
@@ -43,7 +46,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
                 key={column.key}
                 scope="col"
                 aria-sort={sort.key === column.key && column.sort ? (sort.down ? 'descending' : 'ascending') : undefined}
-                className={clsx('px-2 py-2 font-medium whitespace-nowrap first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4', column.width, column.align === 'right' && 'text-right')}
+                className={clsx('px-2 py-2 font-medium whitespace-nowrap first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4', column.width, column.wide && 'max-md:hidden', column.align === 'right' && 'text-right')}
               >
                 {column.sort ? (
                   <button
@@ -66,7 +69,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
             ? [0, 1, 2].map((row) => (
                 <tr key={row} className="border-b border-line last:border-0" aria-hidden>
                   {columns.map((column, n) => (
-                    <td key={column.key} className="px-2 py-3.5 first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4">
+                    <td key={column.key} className={clsx('px-2 py-3.5 first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4', column.wide && 'max-md:hidden')}>
                       <div className={clsx('h-3 animate-pulse rounded bg-sunken', n === 0 ? 'w-36' : 'w-16', column.align === 'right' && 'ml-auto')} />
                     </td>
                   ))}
@@ -80,7 +83,7 @@ export function Table<Row>({ caption, columns, rows, rowKey, initialSort, stale 
                       <Cell
                         key={column.key}
                         scope={column.rowHeader ? 'row' : undefined}
-                        className={clsx('px-2 py-2 align-middle font-normal first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4', column.align === 'right' && 'text-right tabular-nums')}
+                        className={clsx('px-2 py-2 align-middle font-normal first:pl-3 last:pr-3 sm:px-3 sm:first:pl-4 sm:last:pr-4', column.wide && 'max-md:hidden', column.align === 'right' && 'text-right tabular-nums')}
                       >
                         {column.cell(row)}
                       </Cell>

@@ -1,4 +1,4 @@
-import { absolute, ago, serverNow, useNow } from '../time';
+import { absolute, ago, duration, serverNow, useNow } from '../time';
 
 /** How long ago, and on hover when exactly, here and in UTC. `at` is a time the server gave. */
 export function Time({ at }: { at: string }) {
@@ -8,6 +8,17 @@ export function Time({ at }: { at: string }) {
   return (
     <time dateTime={date.toISOString()} title={absolute(date)} className="whitespace-nowrap tabular-nums">
       {ago(now - date.getTime())}
+    </time>
+  );
+}
+
+/** How long until then, or how long since it passed. */
+export function Until({ at }: { at: string }) {
+  const left = Date.parse(at) - serverNow(useNow());
+  if (Number.isNaN(left)) return <span>{at}</span>;
+  return (
+    <time dateTime={new Date(at).toISOString()} title={absolute(new Date(at))} className="whitespace-nowrap tabular-nums">
+      {left >= 0 ? `in ${duration(left)}` : ago(-left)}
     </time>
   );
 }

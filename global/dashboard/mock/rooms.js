@@ -1,0 +1,340 @@
+// The routes behind the pages of staff and administrators.
+import { created, done, email, json, list, missing, object, Refused, slug, text, wrong } from './http.js';
+
+/**
+ * @typedef {import('./world.js').Account} Account
+ * @typedef {import('./world.js').Membership} Membership
+ * @typedef {import('./world.js').World} World
+ * @typedef {import('./api.js').Session} Session
+ * @typedef {{
+ *   world: World, now: () => number, next: (prefix: string) => string,
+ *   sessions: Map<string, Session>,
+ *   session: (request: Request) => { token: string, session: Session },
+ *   needs: (request: Request, permission: string) => Session,
+ * }} Server
+ * @typedef {(request: Request, url: URL, ...path: string[]) => Promise<Response> | Response} Handler
+ */
+
+const PASSWORD = 'kfmtcb-r8wq3n-7hzyxd-p2vjse';
+
+/** @param {Server} server @returns {Record<string, Handler>} */
+export function tenants({ world, now, next, needs }) {
+  const iso = () => new Date(now()).toISOString();
+  /** @param {string} key */
+  const registered = (key) => {
+    const found = world.tenants.find(({ id, slug }) => id === key || slug === key);
+    if (!found) throw missing('tenant-not-found', 'There is no such tenant.');
+    return found;
+  };
+
+  /** @param {string} verb @param {(state: string) => boolean} from @param {(input: Record<string, any>) => string} to @returns {Handler} */
+  const step = (verb, from, to) => async (request, _, key) => {
+    needs(request, `tenant.${verb}`);
+    const input = await object(request, verb === 'suspend' ? ['cause', 'reason'] : ['reason']);
+    text(input.reason, '/reason', 200);
+    const tenant = registered(key);
+    const state = to(input);
+    if (!from(tenant.state) || tenant.state === state) {
+      throw new Refused(409, 'tenant-state', `${tenant.slug} is ${tenant.state}: that is what was asked for.`);
+    }
+    Object.assign(tenant, { state, state_since: iso() });
+    world.reasons.push(input.reason);
+    return json(tenant);
+  };
+
+  return {
+    'GET /v1/tenants': (request, url) => {
+      needs(request, 'tenant.list');
+      const [search, state] = [url.searchParams.get('search')?.toLowerCase() ?? '', url.searchParams.get('state')];
+      return list(url, world.tenants.filter((tenant) =>
+        `${tenant.slug} ${tenant.name.toLowerCase()}`.includes(search) && (!state || tenant.state.split('(')[0] === state)));
+    },
+    'GET /v1/tenants/:': (request, _, key) => {
+      needs(request, 'tenant.read');
+      return json(registered(key));
+    },
+    'POST /v1/tenants': async (request) => {
+      needs(request, 'tenant.create');
+      const input = await object(request, ['slug', 'name', 'admin']);
+      const made = { id: next('ten'), slug: slug(input.slug, '/slug'), name: text(input.name, '/name'), state: 'active', state_since: iso(), created_at: iso() };
+      const admin = input.admin && { email: email(input.admin.email, '/admin/email'), display_name: text(input.admin.display_name, '/admin/display_name') };
+      if (made.slug === 'provider') throw wrong('/slug', 'is reserved', 'reserved-slug', 422, 'This slug is reserved; choose another one.');
+      if (world.tenants.some((tenant) => tenant.slug === made.slug)) {
+        throw wrong('/slug', 'is or was another tenant’s', 'slug-taken', 409, 'Another tenant has, or had, this slug; choose another one.');
+      }
+      world.tenants.unshift(made);
+      if (!admin) return created(made);
+      const known = world.accounts.find((account) => account.email === admin.email);
+      const account = known ?? addAccount(world, next('usr'), admin);
+      account.memberships.push({ id: next('mem'), tenant: made, roles: ['tenant-admin'], regions: [], created_at: iso() });
+      return created({ ...made, admin: { ...brief(account), ...(!known && { initial_password: PASSWORD }) } });
+    },
+    'POST /v1/tenants/:/suspend': step('suspend', (state) => /^(active|suspended)/.test(state), ({ cause }) => `suspended(${cause})`),
+    'POST /v1/tenants/:/resume': step('resume', (state) => state.startsWith('suspended'), () => 'active'),
+    'POST /v1/tenants/:/delete': step('delete', (state) => /^(active|suspended\((billing|incident)\))$/.test(state), () => 'deleting'),
+    'POST /v1/tenants/:/restore': step('restore', (state) => state === 'deleting', () => 'suspended(hold)'),
+
+    'GET /v1/tenants/:/entitlements': (request, url, key) => {
+      needs(request, 'entitlement.list');
+      return list(url, world.entitlements[registered(key).id] ?? []);
+    },
+    'POST /v1/tenants/:/entitlements': async (request, _, key) => {
+      needs(request, 'entitlement.grant');
+      const tenant = registered(key);
+      const input = await object(request, ['region', 'from', 'until', 'limits']);
+      const from = input.from ?? iso();
+      if (input.until && Date.parse(input.until) <= Math.max(now(), Date.parse(from))) throw wrong('/until', 'is not after the beginning and in the future', 'invalid-entitlement');
+      for (const [limit, n] of Object.entries(input.limits ?? {})) {
+        if (!Number.isInteger(n) || n < 0) throw wrong(`/limits/${limit}`, 'expected u32');
+        if (n > 1_000_000) throw wrong(`/limits/${limit}`, 'is above 1000000', 'invalid-entitlement');
+      }
+      const region = world.regions.find(({ slug }) => slug === input.region);
+      if (!region) throw wrong('/region', 'names no region', 'invalid-entitlement');
+      const all = (world.entitlements[tenant.id] ??= []);
+      if (all.some((each) => each.region.slug === region.slug)) {
+        throw wrong('/region', 'is one the tenant is entitled to already', 'already-entitled', 409, 'The tenant is entitled to this region already: end that entitlement first.');
+      }
+      const made = { id: next('ent'), region: { id: region.id, slug: region.slug }, from, until: input.until, limits: input.limits ?? {}, created_at: iso() };
+      all.unshift(made);
+      return created(made);
+    },
+    'DELETE /v1/tenants/:/entitlements/:': (request, _, key, id) => {
+      needs(request, 'entitlement.revoke');
+      const all = world.entitlements[registered(key).id] ?? [];
+      const at = all.findIndex((each) => each.id === id);
+      if (at < 0) throw missing('entitlement-not-found', 'The tenant has no such entitlement, or it has ended.');
+      all.splice(at, 1);
+      return done();
+    },
+  };
+}
+
+/** @param {Server} server @returns {Record<string, Handler>} */
+export function people({ world, now, next, needs, sessions }) {
+  const iso = () => new Date(now()).toISOString();
+  /** @param {Session} session @param {string} key */
+  const inForce = ({ membership }, key) => {
+    const tenant = membership?.tenant;
+    if (!tenant || (tenant.id !== key && tenant.slug !== key)) throw missing('tenant-not-found', 'There is no such tenant.');
+    return tenant.id;
+  };
+  /** @param {string} tenant */
+  const members = (tenant) => world.accounts.flatMap((account) =>
+    account.memberships.filter((each) => each.tenant.id === tenant).map((membership) => ({ account, membership })));
+  /** @param {{ account: Account, membership: Membership }} each */
+  const told = ({ account, membership }) => (
+    { id: membership.id, user: brief(account), roles: membership.roles, regions: membership.only, until: membership.until, created_at: membership.created_at }
+  );
+  /** @param {unknown} given */
+  const rolesOf = (given) => {
+    if (!Array.isArray(given) || given.length === 0) throw wrong('/roles', 'is empty', 'invalid-membership');
+    const odd = given.findIndex((role) => !['tenant-admin', 'auditor', 'security-analyst', 'read-only'].includes(role));
+    if (odd >= 0) throw wrong(`/roles/${odd}`, 'is no role of tenant scope', 'invalid-membership');
+    return given;
+  };
+
+  return {
+    'GET /v1/tenants/:/memberships': (request, url, key) => list(url, members(inForce(needs(request, 'membership.list'), key)).map(told)),
+    'POST /v1/tenants/:/memberships': async (request, _, key) => {
+      const session = needs(request, 'membership.grant');
+      const tenant = inForce(session, key);
+      const input = await object(request, ['user_id', 'email', 'roles', 'regions', 'until']);
+      const roles = rolesOf(input.roles);
+      if (input.until && Date.parse(input.until) <= now()) throw wrong('/until', 'is not in the future', 'invalid-membership');
+      if (input.regions?.length === 0) throw wrong('/regions', 'is empty; leave it out for all regions', 'invalid-membership');
+      const account = world.accounts.find((each) => each.email === email(input.email, '/email'));
+      if (!account) throw wrong('/email', 'names nobody who can sign in', 'invalid-membership');
+      if (members(tenant).some((each) => each.account === account)) throw new Refused(409, 'already-a-member', 'This person is a member already: end that membership first, or keep it.');
+      const membership = { id: next('mem'), tenant: /** @type {Membership} */ (session.membership).tenant, roles, regions: [], only: input.regions, until: input.until, created_at: iso() };
+      account.memberships.push(membership);
+      return created(told({ account, membership }));
+    },
+    'DELETE /v1/tenants/:/memberships/:': (request, _, key, id) => {
+      const all = members(inForce(needs(request, 'membership.revoke'), key));
+      const found = all.find(({ membership }) => membership.id === id);
+      if (!found) throw missing('membership-not-found', 'The tenant has no such membership, or it has ended.');
+      const admins = all.filter(({ membership }) => membership.roles.includes('tenant-admin'));
+      if (admins.length === 1 && admins[0] === found) throw new Refused(409, 'last-administrator', 'This is the tenant’s last administrator: name another one first.');
+      found.account.memberships.splice(found.account.memberships.indexOf(found.membership), 1);
+      for (const [token, each] of sessions) if (each.membership === found.membership) sessions.delete(token);
+      return done();
+    },
+    'POST /v1/users': async (request) => {
+      const session = needs(request, 'user.invite');
+      const input = await object(request, ['email', 'display_name', 'roles']);
+      const [address, display_name] = [email(input.email, '/email'), text(input.display_name, '/display_name')];
+      const roles = rolesOf(input.roles);
+      if (world.accounts.some((account) => account.email === address)) {
+        throw wrong('/email', 'belongs to somebody already', 'email-taken', 409, 'Somebody signs in with this address already: grant that person a membership instead.');
+      }
+      const account = addAccount(world, next('usr'), { email: address, display_name });
+      account.memberships.push({ id: next('mem'), tenant: /** @type {Membership} */ (session.membership).tenant, roles, regions: [], created_at: iso() });
+      return created({ ...brief(account), roles, initial_password: PASSWORD });
+    },
+  };
+}
+
+/** @param {Server} server @returns {Record<string, Handler>} */
+export function sessionsOf({ world, needs, session, sessions, now }) {
+  /** @param {Request} request @param {(session: Session) => boolean} which */
+  const listed = (request, which) => {
+    const mine = session(request).token;
+    return [...sessions].filter(([, each]) => which(each) && each.expiresAt > now()).reverse().map(([token, each]) => ({
+      id: each.id, kind: each.kind, tenant: each.membership?.tenant.id, amr: each.account.totp ? ['pwd', 'otp', 'mfa'] : ['pwd'],
+      created_at: new Date(each.createdAt).toISOString(), expires_at: new Date(each.expiresAt).toISOString(),
+      address: each.address, user_agent: each.agent, current: token === mine,
+    }));
+  };
+  /** @param {(session: Session) => boolean} which */
+  const end = (which) => {
+    const over = [...sessions].filter(([, each]) => which(each));
+    for (const [token] of over) sessions.delete(token);
+    return over.length;
+  };
+  /** @param {number} ended */
+  const one = (ended) => {
+    if (ended === 0) throw missing('session-not-found', 'There is no such session, or it has ended.');
+    return done();
+  };
+  /** @param {Request} request @param {string} permission @param {string} user @returns {(session: Session) => boolean} */
+  const inTenant = (request, permission, user) => {
+    const tenant = needs(request, permission).membership?.tenant.id;
+    const known = world.accounts.some(({ id, memberships }) => id === user && memberships.some((each) => each.tenant.id === tenant));
+    if (!known) throw missing('user-not-found', 'The tenant has no such person.');
+    return (each) => each.account.id === user && each.membership?.tenant.id === tenant;
+  };
+  /** @param {Request} request @param {string} permission @param {string} user @returns {(session: Session) => boolean} */
+  const anywhere = (request, permission, user) => {
+    needs(request, permission);
+    return (each) => each.account.id === user;
+  };
+
+  /** @param {string} verb @param {string} state @returns {Handler} */
+  const standing = (verb, state) => async (request, _, id) => {
+    const who = needs(request, `federation_user.${verb}`);
+    const { reason } = await object(request, ['reason']);
+    text(reason, '/reason', 200);
+    const found = world.accounts.find((account) => account.id === id);
+    if (!found) throw missing('user-not-found', 'There is no such person.');
+    if (found === who.account) throw new Refused(409, 'own-account', 'This is your own account: another administrator of the federation disables it.');
+    if ((found.state ?? 'active') === state) throw new Refused(409, 'user-state', `This account is ${state} already.`);
+    found.state = state;
+    world.reasons.push(reason);
+    end((each) => each.account === found);
+    return json(brief(found));
+  };
+
+  return {
+    'GET /v1/me/sessions': (request, url) => list(url, listed(request, ({ account }) => account === session(request).session.account)),
+    'DELETE /v1/me/sessions': (request) => {
+      const { session: mine } = session(request);
+      return json({ ended: end((each) => each.account === mine.account && each !== mine) });
+    },
+    'DELETE /v1/me/sessions/:': (request, _, id) => {
+      const { session: mine } = session(request);
+      return one(end((each) => each.account === mine.account && each.id === id));
+    },
+    'GET /v1/users/:/sessions': (request, url, user) => list(url, listed(request, inTenant(request, 'session.list', user))),
+    'DELETE /v1/users/:/sessions': (request, _, user) => json({ ended: end(inTenant(request, 'session.revoke', user)) }),
+    'DELETE /v1/users/:/sessions/:': (request, _, user, id) => {
+      const theirs = inTenant(request, 'session.revoke', user);
+      return one(end((each) => theirs(each) && each.id === id));
+    },
+    'POST /v1/federation-users/find': async (request) => {
+      needs(request, 'federation_user.read');
+      const address = email((await object(request, ['email'])).email, '/email');
+      const found = world.accounts.find((account) => account.email === address);
+      if (!found) throw missing('user-not-found', 'There is no such person.');
+      return json(brief(found));
+    },
+    'POST /v1/federation-users/:/disable': standing('disable', 'disabled'),
+    'POST /v1/federation-users/:/enable': standing('enable', 'active'),
+    'GET /v1/federation-users/:/sessions': (request, url, user) => list(url, listed(request, anywhere(request, 'federation_session.list', user))),
+    'DELETE /v1/federation-users/:/sessions': (request, _, user) => json({ ended: end(anywhere(request, 'federation_session.revoke', user)) }),
+    'DELETE /v1/federation-users/:/sessions/:': (request, _, user, id) => {
+      const theirs = anywhere(request, 'federation_session.revoke', user);
+      return one(end((each) => theirs(each) && each.id === id));
+    },
+  };
+}
+
+/** @param {Server} server @returns {Record<string, Handler>} */
+export function regions({ world, now, next, needs }) {
+  /** @param {string} key */
+  const named = (key) => {
+    const found = world.regions.find(({ slug }) => slug === key);
+    if (!found) throw missing('region-not-found', 'There is no such region.');
+    return found;
+  };
+  const joinToken = () => ({
+    token: next('exj'), expires_at: new Date(now() + 15 * 60_000).toISOString(),
+    line: 'exarch-gateway join --global https://global.example:8441 --ca-pin sha256:2f1c7e --token-file -',
+  });
+  /** @param {unknown} given @param {string} pointer */
+  const origin = (given, pointer) => {
+    if (!/^https?:\/\/[^/@?#\s]+$/.test(String(given))) throw wrong(pointer, 'must be https:// or http:// with a host, without a path, a password or a slash at the end');
+    return String(given);
+  };
+  const seconds = { hour: 30, day: 720, week: 5040, month: 21_600 };
+
+  return {
+    'GET /v1/regions': (request, url) => {
+      needs(request, 'region.list');
+      return list(url, world.regions);
+    },
+    'GET /v1/regions/:': (request, _, key) => {
+      needs(request, 'region.read');
+      return json(named(key));
+    },
+    'POST /v1/regions': async (request) => {
+      needs(request, 'region.register');
+      const input = await object(request, ['slug', 'name', 'url', 'console_url']);
+      const region = { id: next('reg'), slug: slug(input.slug, '/slug'), name: text(input.name, '/name', 200), url: origin(input.url, '/url'), console_url: input.console_url === undefined ? input.url : origin(input.console_url, '/console_url'), lifecycle: 'registered', health: 'unknown' };
+      if (world.regions.some((each) => each.slug === region.slug)) {
+        throw wrong('/slug', 'is or was another region’s', 'region-slug-taken', 409, `${region.slug} is the slug of a region, or was; slugs are never used again.`);
+      }
+      world.regions.push(region);
+      return created({ region, join_token: joinToken() });
+    },
+    'POST /v1/regions/:/join-token': (request, _, key) => {
+      needs(request, 'region.register');
+      const region = named(key);
+      if (region.lifecycle !== 'registered') throw new Refused(409, 'region-already-joined', `The region ${key} is ${region.lifecycle}: only a registered one waits for a gateway.`);
+      return created(joinToken());
+    },
+    'GET /v1/regions/:/probes': (request, url, key) => {
+      needs(request, 'region.read');
+      return list(url, world.probes[named(key).slug] ?? []);
+    },
+    'GET /v1/regions/:/probes/summary': (request, url, key) => {
+      needs(request, 'region.read');
+      const probes = world.probes[named(key).slug] ?? [];
+      const step = seconds[/** @type {keyof typeof seconds} */ (url.searchParams.get('range') ?? 'day')];
+      if (!step) throw new Refused(400, 'malformed-query', 'A parameter of the query cannot be accepted; see errors.');
+      const until = (Math.floor(now() / 1000 / step) + 1) * step * 1000;
+      const from = until - 120 * step * 1000;
+      /** @type {Map<number, { at: string, good: number, failing: number, missed: number, latency_ms?: number, latency_most_ms?: number }>} */
+      const slots = new Map();
+      for (const { at, outcome, latency_ms } of [...probes].reverse()) {
+        const n = Math.floor((Date.parse(at) - from) / 1000 / step);
+        if (n < 0 || n >= 120) continue;
+        const slot = slots.get(n) ?? { at: new Date(from + n * step * 1000).toISOString(), good: 0, failing: 0, missed: 0 };
+        slot[/** @type {'good'} */ (outcome)] += 1;
+        if (latency_ms != null) Object.assign(slot, { latency_ms: slot.latency_ms ?? latency_ms, latency_most_ms: Math.max(slot.latency_most_ms ?? 0, latency_ms) });
+        slots.set(n, slot);
+      }
+      return json({ from: new Date(from).toISOString(), until: new Date(until).toISOString(), slot_seconds: step, slots: [...slots].sort(([a], [b]) => a - b).map(([, slot]) => slot) });
+    },
+  };
+}
+
+/** @param {World} world @param {string} id @param {{ email: string, display_name: string }} person @returns {Account} */
+function addAccount(world, id, { email, display_name }) {
+  /** @type {Account} */
+  const account = { id, email, display_name, password: PASSWORD, mustChange: true, memberships: [] };
+  world.accounts.push(account);
+  return account;
+}
+
+/** @param {Account} account */
+export const brief = ({ id, email, display_name, state = 'active' }) => ({ id, email, display_name, state });

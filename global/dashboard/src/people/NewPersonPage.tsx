@@ -1,0 +1,111 @@
+import { useQueryClient } from '@tanstack/react-query';
+import { useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
+import { api, data, once } from '../api/client';
+import { useMe } from '../api/me';
+import type { Invited, Membership } from '../api/types';
+import { links } from '../links';
+import { MomentField } from '../tenants/fields';
+import { Button } from '../ui/Button';
+import { ButtonLink } from '../ui/ButtonLink';
+import { Card } from '../ui/Card';
+import { Radios } from '../ui/Choices';
+import { Field } from '../ui/Field';
+import { Form } from '../ui/Form';
+import { chosen, missing, moment, text } from '../ui/form-state';
+import { Page } from '../ui/Page';
+import { toast } from '../ui/Toasts';
+import { RegionsField, regionsOf, RolesField } from './fields';
+import { NewPerson } from './NewPerson';
+
+const back = { to: links.people, label: 'People' } as const;
+
+/** Adds a person to the tenant in force: one who is new here gets an account, one who has an account gets a membership. */
+export function NewPersonPage() {
+  const me = useMe();
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const [account, setAccount] = useState<'new' | 'known'>('new');
+  const [made, setMade] = useState<Invited>();
+  const tenant = me.tenant?.id ?? '';
+
+  if (made) {
+    return (
+      <Page title={`${made.display_name} is added`} back={back} narrow>
+        <NewPerson person={made} role={`in ${me.tenant?.name ?? 'the tenant'}`} />
+        <ButtonLink to={links.people}>Go to people</ButtonLink>
+      </Page>
+    );
+  }
+
+  async function send(form: FormData, key: string): Promise<Invited | Membership> {
+    const [email, roles] = [text(form, '/email'), chosen(form, '/roles')];
+    if (account === 'new') {
+      return data(api.POST('/v1/users', { params: once(key), body: { email, display_name: text(form, '/display_name'), roles } }));
+    }
+    const body = { email, roles, regions: regionsOf(form), until: moment(form, '/until') };
+    return data(api.POST('/v1/tenants/{id}/memberships', { params: { path: { id: tenant }, ...once(key) }, body }));
+  }
+
+  return (
+    <Page title="Add a person" back={back} intro={me.tenant && `To ${me.tenant.name}.`} narrow>
+      <Card className="p-5">
+        <Form<Invited | Membership>
+          guarded
+          submit="Add person"
+          busyLabel="Adding…"
+          cancel={() => void navigate({ to: links.people })}
+          check={(form) => [
+            ...missing(form, { '/email': 'Enter the e-mail address' }),
+            ...(account === 'new' ? missing(form, { '/display_name': 'Enter the name' }) : []),
+            ...missing(form, { '/roles': 'Choose at least one role' }),
+            ...(regionsOf(form)?.length === 0 ? [{ pointer: '/regions', reason: 'Choose at least one region, or all regions above' }] : []),
+          ]}
+          send={send}
+          done={(answer) => {
+            void client.invalidateQueries({ queryKey: ['memberships'] });
+            if (!('user' in answer)) return setMade(answer);
+            toast(`${answer.user.display_name} is now a member.`);
+            void navigate({ to: links.person, params: { id: answer.id } });
+          }}
+          remedy={({ slug }, over) =>
+            slug === 'email-taken' && (
+              <Button
+                className="mt-2"
+                onClick={() => {
+                  setAccount('known');
+                  over();
+                }}
+              >
+                Add this person by their account
+              </Button>
+            )
+          }
+        >
+          <Radios
+            key={account}
+            legend="Account"
+            name="account"
+            chosen={account}
+            onChange={(value) => setAccount(value as 'new' | 'known')}
+            choices={[
+              { value: 'new', label: 'A new account', note: 'The person signs in for the first time with a password that you pass on.' },
+              { value: 'known', label: 'An account that exists', note: 'The person signs in here already, for another tenant.' },
+            ]}
+          />
+          <div className="grid gap-4 sm:grid-cols-2">
+            <Field label="E-mail" name="/email" type="text" inputMode="email" autoComplete="off" autoCapitalize="none" spellCheck={false} autoFocus />
+            {account === 'new' && <Field label="Display name" name="/display_name" autoComplete="off" />}
+          </div>
+          <RolesField />
+          {account === 'known' && (
+            <>
+              <RegionsField />
+              <MomentField label="Until" name="/until" hint="The membership ends by itself then; open, when left empty." />
+            </>
+          )}
+        </Form>
+      </Card>
+    </Page>
+  );
+}

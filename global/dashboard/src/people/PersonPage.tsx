@@ -1,0 +1,109 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { useState } from 'react';
+import { api, data } from '../api/client';
+import { useMe } from '../api/me';
+import { may } from '../api/may';
+import { LIST_EVERY_MS } from '../api/pages';
+import { asProblem, Problem } from '../api/problem';
+import { myRegionsQuery } from '../api/queries';
+import type { Membership } from '../api/types';
+import { links } from '../links';
+import { Trouble } from '../shell/Trouble';
+import { MemberSessions } from '../sessions/MemberSessions';
+import { Button } from '../ui/Button';
+import { Card } from '../ui/Card';
+import { Confirm } from '../ui/Confirm';
+import { useLive } from '../ui/Freshness';
+import { Fact, Facts, Page, Skeleton } from '../ui/Page';
+import { Time, Until } from '../ui/Time';
+import { toast } from '../ui/Toasts';
+import { Disabled } from './PeoplePage';
+import { membershipsQuery } from './queries';
+import { roleWord } from './roles';
+
+const route = getRouteApi('/shell/people/$id');
+const back = { to: links.people, label: 'People' } as const;
+const gone = new Problem('membership-not-found', 404, 'The tenant in force has no such membership, or it has ended.');
+
+/** One membership: whose, with which roles, where and until when; and where that person is signed in. */
+export function PersonPage() {
+  const { id } = route.useParams();
+  const me = useMe();
+  const query = useQuery(membershipsQuery(me));
+  const live = useLive(query, LIST_EVERY_MS);
+  const membership = query.data?.find((each) => each.id === id);
+  const again = () => void query.refetch();
+  if (query.isError && !query.data) return <Trouble heading="h1" title="The person could not be loaded" problem={asProblem(query.error)} again={again} />;
+  if (me.tenant && !query.data) return <Skeleton />;
+  if (!membership) return <Trouble heading="h1" problem={gone} again={again} />;
+  const { user } = membership;
+  return (
+    <Page
+      title={user.display_name}
+      back={back}
+      badge={user.state !== 'active' && <Disabled />}
+      intro={user.email}
+      actions={may(me, 'membership.revoke') && <End membership={membership} />}
+      live={live}
+    >
+      <Card>
+        <Facts>
+          <Fact name="Roles">{membership.roles.map(roleWord).join(', ')}</Fact>
+          <Fact name="Regions">
+            <Regions regions={membership.regions} />
+          </Fact>
+          <Fact name="Until">{membership.until ? <Until at={membership.until} /> : 'open'}</Fact>
+          <Fact name="Member">
+            <Time at={membership.created_at} />
+          </Fact>
+        </Facts>
+      </Card>
+      {may(me, 'session.list') && <MemberSessions user={user} />}
+    </Page>
+  );
+}
+
+function Regions({ regions }: { regions: Membership['regions'] }) {
+  const known = useQuery(myRegionsQuery(useMe()));
+  if (!regions) return <>All of the tenant</>;
+  return <>{regions.map((id) => known.data?.find((region) => region.id === id)?.name ?? id).join(', ')}</>;
+}
+
+function End({ membership }: { membership: Membership }) {
+  const me = useMe();
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const [open, setOpen] = useState(false);
+  const { user } = membership;
+  const mine = user.id === me.user.id;
+  const tenant = me.tenant?.name ?? 'the tenant';
+  return (
+    <>
+      <Button className="text-bad" onClick={() => setOpen(true)}>
+        End membership…
+      </Button>
+      {open && (
+        <Confirm
+          title={mine ? `Leave ${tenant}` : `End the membership of ${user.display_name}`}
+          consequences={[
+            mine ? `You lose your roles in ${tenant} and are signed out of it at once.` : `${user.display_name} loses all roles in ${tenant} and is signed out of it at once.`,
+            'Connected regions learn of it within a second.',
+            'The account stays, with its other tenants. A new membership can be given later.',
+          ]}
+          submit="End membership"
+          busyLabel="Ending…"
+          danger
+          name={user.email}
+          send={() => data(api.DELETE('/v1/tenants/{id}/memberships/{membership}', { params: { path: { id: me.tenant?.id ?? '', membership: membership.id } } }))}
+          done={() => {
+            toast(`${user.display_name} is no longer a member.`);
+            void navigate({ to: links.people });
+            void client.invalidateQueries({ queryKey: ['memberships'] });
+          }}
+          close={() => setOpen(false)}
+        />
+      )}
+    </>
+  );
+}

@@ -1,0 +1,76 @@
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
+import { useState } from 'react';
+import { useMe } from '../api/me';
+import { may } from '../api/may';
+import { LIST_EVERY_MS } from '../api/pages';
+import { asProblem } from '../api/problem';
+import type { Tenant } from '../api/types';
+import { links } from '../links';
+import { Trouble } from '../shell/Trouble';
+import { Button } from '../ui/Button';
+import { Card } from '../ui/Card';
+import { useLive } from '../ui/Freshness';
+import { Notice } from '../ui/Notice';
+import { Fact, Facts, Page, Skeleton } from '../ui/Page';
+import { Time } from '../ui/Time';
+import { Entitlements } from './Entitlements';
+import { LifeDialog } from './LifeDialog';
+import { tenantQuery } from './queries';
+import { lookOfTenant, needs, stepsFrom, type Step } from './state';
+import { TenantState } from './TenantsPage';
+
+const route = getRouteApi('/shell/tenants/$slug');
+const back = { to: links.tenants, label: 'Tenants' } as const;
+
+/** One tenant as staff see it: where it stands, what can be done about that, and which regions it may use. */
+export function TenantPage() {
+  const { slug } = route.useParams();
+  const me = useMe();
+  const query = useQuery(tenantQuery(me, slug));
+  const live = useLive(query, LIST_EVERY_MS);
+  if (!query.data) {
+    return query.isError ? <Trouble heading="h1" title="The tenant could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} /> : <Skeleton />;
+  }
+  const tenant = query.data;
+  return (
+    <Page title={tenant.name} back={back} badge={<TenantState state={tenant.state} />} intro={<span className="font-mono text-sm">{tenant.slug}</span>} actions={<Steps tenant={tenant} />} live={live}>
+      <div className="space-y-3">
+        {tenant.state !== 'active' && <Notice kind={tenant.state === 'deleted' ? 'info' : 'warn'}>{lookOfTenant(tenant.state).meaning}</Notice>}
+        <Card>
+          <Facts>
+            <Fact name="State">{lookOfTenant(tenant.state).word}</Fact>
+            <Fact name="Since">
+              <Time at={tenant.state_since} />
+            </Fact>
+            <Fact name="Created">
+              <Time at={tenant.created_at} />
+            </Fact>
+            <Fact name="Id">
+              <code className="font-mono text-xs break-all">{tenant.id}</code>
+            </Fact>
+          </Facts>
+        </Card>
+      </div>
+      {may(me, 'entitlement.list') && <Entitlements tenant={tenant} />}
+    </Page>
+  );
+}
+
+const words: Record<Step, string> = { suspend: 'Suspend…', resume: 'Resume…', delete: 'Delete…', restore: 'Restore…' };
+
+function Steps({ tenant }: { tenant: Tenant }) {
+  const me = useMe();
+  const [step, setStep] = useState<Step>();
+  const steps = stepsFrom(tenant.state).filter((each) => may(me, needs[each]));
+  return (
+    <>
+      {steps.map((each) => (
+        <Button key={each} onClick={() => setStep(each)} className={each === 'delete' ? 'text-bad' : undefined}>
+          {each === 'suspend' && tenant.state !== 'active' ? 'Change the cause…' : words[each]}
+        </Button>
+      ))}
+      {step && <LifeDialog tenant={tenant} step={step} close={() => setStep(undefined)} />}
+    </>
+  );
+}

@@ -1,0 +1,151 @@
+// The pages of staff and of a tenant's administrator over the mock: seen in both themes and on a narrow screen, and used
+// where something can go wrong that only a browser shows (focus, dialogs, leaving a page).
+import { PASSWORD } from '../../global/dashboard/mock/world.js';
+import { audit } from './audit.mjs';
+import { equal, that } from './checks.mjs';
+import { enter, person } from './person.mjs';
+
+export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => {
+  for (const theme of ['light', 'dark']) {
+    const someone = await person(browser, base, { theme });
+    const { page } = someone;
+    const look = async (name) => {
+      equal(await audit(page), [], `faults of ${name}`);
+      await shoot(page, `${name}-${theme}`);
+    };
+    /** Nothing runs out of a narrow page, and what is on it keeps its names and contrast. */
+    const narrow = async (name) => {
+      await page.setViewportSize({ width: 390, height: 800 });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      that(wide <= 0, `${name} is ${wide} pixels too wide`);
+      await look(`${name}-narrow`);
+      await page.setViewportSize({ width: 1360, height: 860 });
+    };
+    const focused = () => page.evaluate(() => document.activeElement?.getAttribute('name'));
+
+    await page.goto(`${base}/sign-in`);
+    await enter(page, { email: 'dora@provider.example', password: PASSWORD });
+    await page.getByLabel('Six-digit code').fill('271828');
+    await page.keyboard.press('Enter');
+    await page.getByRole('table', { name: 'All regions of the federation' }).getByText('EU North').waitFor();
+
+    await check(`staff read the register of tenants (${theme})`, async () => {
+      await page.getByRole('link', { name: 'Tenants' }).click();
+      await page.getByText('Umbrella Pharmaceuticals').waitFor();
+      await look('tenants');
+      await narrow('tenants');
+      await page.getByRole('searchbox').fill('acme');
+      await page.getByRole('link', { name: 'Globex' }).waitFor({ state: 'detached' });
+      equal(new URL(page.url()).search, '?search=acme', 'address');
+      await page.getByRole('link', { name: 'Acme Logistics' }).click();
+      await page.getByText('us-east', { exact: true }).waitFor();
+      await look('tenant');
+      await narrow('tenant');
+    });
+    await check(`what is asked before a tenant is suspended or deleted can be left with Escape (${theme})`, async () => {
+      for (const [opener, name] of [['Suspend…', 'suspend'], ['Delete…', 'delete'], ['Entitle to a region', 'entitle']]) {
+        await page.getByRole('button', { name: opener }).click();
+        await page.getByRole('dialog').waitFor();
+        await look(name);
+        await page.keyboard.press('Escape');
+        await page.getByRole('dialog').waitFor({ state: 'detached' });
+        equal(await page.evaluate(() => document.activeElement?.textContent), opener, 'focus is back');
+      }
+    });
+    await check(`a wrong value of a form takes the focus and is told beside it (${theme})`, async () => {
+      someone.allow('422 /v1/tenants');
+      await page.goto(`${base}/new/tenant`);
+      await page.getByLabel('Name', { exact: true }).fill('Vandelay');
+      await page.getByLabel('E-mail').fill('art');
+      await page.getByLabel('Display name').fill('Art Vandelay');
+      await page.keyboard.press('Enter');
+      await page.getByRole('alert').waitFor();
+      equal(await focused(), '/admin/email', 'focus');
+      await look('new-tenant-refused');
+      await narrow('new-tenant-refused');
+    });
+    await check(`a form that was filled in is not left by a slip (${theme})`, async () => {
+      await page.getByRole('link', { name: 'Regions' }).click();
+      await page.getByRole('dialog', { name: 'Leave this page?' }).waitFor();
+      await look('leave');
+      await page.getByRole('button', { name: 'Stay' }).click();
+      equal(await page.getByLabel('Display name').inputValue(), 'Art Vandelay', 'what was typed');
+      await page.getByRole('link', { name: 'Regions' }).click();
+      await page.getByRole('button', { name: 'Leave' }).click();
+      await page.getByRole('heading', { name: 'Federation' }).waitFor();
+    });
+    await check(`a region shows its health over time, and the chart is read by pointer and by keyboard (${theme})`, async () => {
+      await page.getByRole('link', { name: 'US East' }).click();
+      const chart = page.getByRole('img', { name: /probes in the last 24 hours/ });
+      await chart.waitFor();
+      await look('region');
+      await narrow('region');
+      await chart.hover({ position: { x: 300, y: 60 } });
+      await page.getByText(/median .* · longest/).waitFor();
+      await page.mouse.move(0, 0);
+      await chart.focus();
+      await page.keyboard.press('End');
+      await page.getByText(/failing · median/).waitFor();
+      await page.getByText('7 days', { exact: true }).click();
+      await page.getByRole('img', { name: /in the last 7 days/ }).waitFor();
+    });
+    await check(`a region is registered, and its token is shown until it was kept (${theme})`, async () => {
+      await page.goto(`${base}/new/region`);
+      await page.getByLabel('Name', { exact: true }).fill(`Made ${theme}`);
+      await page.getByLabel('Address', { exact: true }).fill('https://made.example');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: `Made ${theme} is registered` }).waitFor();
+      await look('join');
+      await narrow('join');
+      await page.getByRole('button', { name: 'I have kept it' }).click();
+      await page.getByRole('link', { name: `Go to Made ${theme}` }).click();
+      await page.getByText('No gateway has joined').waitFor();
+      await look('region-registered');
+    });
+    await check(`staff find a person’s sessions, and look after their own account (${theme})`, async () => {
+      await page.getByRole('link', { name: 'Accounts' }).click();
+      await page.getByLabel('E-mail of the person').fill('dora@provider.example');
+      await page.keyboard.press('Enter');
+      await page.getByText('This one').waitFor();
+      await look('accounts');
+      await narrow('accounts');
+      await page.getByRole('button', { name: /^Account of/ }).click();
+      await page.getByRole('link', { name: 'Account, second factor and sessions' }).click();
+      await page.getByText('This one').waitFor();
+      equal(await page.locator('#account').isVisible(), false, 'menu open');
+      await look('account');
+      await narrow('account');
+    });
+    await check(`a tenant’s administrator sees its people and adds one (${theme})`, async () => {
+      await someone.context.clearCookies();
+      await page.goto(`${base}/sign-in?return=/people`);
+      await enter(page, { email: 'ada@acme.example', password: PASSWORD });
+      await page.getByRole('link', { name: 'Cleo Merode' }).waitFor();
+      await look('people');
+      await narrow('people');
+      await page.getByRole('link', { name: 'Ada Byron' }).click();
+      await page.getByText('This one').waitFor();
+      await look('person');
+      await page.goto(`${base}/new/person`);
+      await page.getByLabel('E-mail').fill(`new-${theme}@acme.example`);
+      await page.getByLabel('Display name').fill('Nina New');
+      await page.keyboard.press('Enter');
+      await page.getByRole('alert').waitFor();
+      equal(await focused(), '/roles', 'focus');
+      await look('new-person-refused');
+      await page.keyboard.press('Space');
+      await page.getByRole('button', { name: 'Add person' }).click();
+      await page.getByRole('heading', { name: 'Nina New is added' }).waitFor();
+      await look('new-person');
+    });
+    await check(`a page that is not for one’s role says so (${theme})`, async () => {
+      someone.allow('403 /v1/tenants');
+      await page.goto(`${base}/tenants`);
+      await page.getByText('Your role does not allow this').waitFor();
+      await look('refused');
+    });
+    await quiet(someone, `pages (${theme})`);
+    await someone.close();
+  }
+  that(api.world.regions.length > 5, 'the regions were made in the mock');
+};
