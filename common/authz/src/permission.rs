@@ -152,11 +152,15 @@ permissions! {
         list List Read "List clusters.";
         read Read Read "Show a cluster.";
         create Create Write "Create a cluster.";
+        update Update Write "Change a cluster.";
+        delete Delete Write "Delete a cluster in which nothing is left.";
     }
     host in Cluster {
         list List Read "List the hosts of a cluster.";
         read Read Read "Show a host.";
         create Create Write "Add a host to a cluster.";
+        update Update Write "Change a host.";
+        delete Delete Write "Delete a host on which no agent is left.";
     }
     agent in Cluster {
         list List Read "List the agents of a cluster.";
@@ -164,6 +168,7 @@ permissions! {
         approve Approve Write "Approve an agent that asks to be enrolled.";
         suspend Suspend Write "Put an agent aside for a time, or end that.";
         revoke Revoke Write "Revoke an agent for good: certificate, sessions and leases.";
+        rename Rename Write "Give an agent another name.";
     }
     bootstrap_token in Cluster {
         list List Read "List the bootstrap tokens of a cluster, without their secrets.";
@@ -174,6 +179,8 @@ permissions! {
         list List Read "List the resources of a cluster.";
         read Read Read "Show a resource and the highest fence given for it.";
         create Create Write "Create a resource on which leases can be held.";
+        update Update Write "Change a resource.";
+        delete Delete Write "Delete a resource that nobody holds or uses.";
     }
     lease in Cluster {
         list List Read "List leases.";
@@ -183,6 +190,8 @@ permissions! {
         list List Read "List the workloads of a cluster.";
         read Read Read "Show a workload.";
         create Create Write "Create a workload.";
+        update Update Write "Change how a workload runs that is stopped.";
+        delete Delete Write "Delete a workload that is stopped.";
         start Start Write "Start a workload.";
         stop Stop Write "Stop a workload.";
     }

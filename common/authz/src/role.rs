@@ -48,15 +48,24 @@ const FLEET_OPERATE: PermissionSet = PermissionSet::named(&["workload.start", "w
 
 /// What managing means inside a cluster that exists. Bootstrap tokens are listed by those who may create them.
 const CLUSTER_MANAGE: PermissionSet = PermissionSet::named(&[
+    "cluster.update",
+    "cluster.delete",
     "host.create",
+    "host.update",
+    "host.delete",
     "agent.approve",
     "agent.suspend",
     "agent.revoke",
+    "agent.rename",
     "bootstrap_token.list",
     "bootstrap_token.create",
     "bootstrap_token.revoke",
     "resource.create",
+    "resource.update",
+    "resource.delete",
     "workload.create",
+    "workload.update",
+    "workload.delete",
 ]);
 
 const CLUSTER_ADMIN: PermissionSet = FLEET_READ.union(FLEET_OPERATE).union(CLUSTER_MANAGE);

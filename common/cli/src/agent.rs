@@ -79,6 +79,16 @@ pub enum Command {
         #[arg(long)]
         cluster: Option<String>,
     },
+    /// Give an agent another name
+    Rename {
+        /// Name or id
+        agent: String,
+        /// Its new name
+        name: Slug,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
     /// Forget an agent that does not work any more
     Remove {
         /// Name or id
@@ -204,6 +214,14 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
                 &[("agent", agent)],
                 "On the genuine host, stop the agent and give the token on standard input to this; it works once:",
             )
+        }
+        Command::Rename { agent, name, cluster } => {
+            let path = format!("{PATH}/{}", find(&region, &agent, cluster.as_deref()).await?);
+            let answer = region
+                .change(&region.look(&path).await?, &json!({ "name": name }))
+                .await?;
+            cx.out
+                .done(&answer, &format!("The agent {agent} is called {name} from now on."))
         }
         Command::Remove { agent, cluster } => {
             let id = find(&region, &agent, cluster.as_deref()).await?;

@@ -2,7 +2,10 @@
 use crate::Failure;
 use exarch_common_base::SecretString;
 use exarch_common_http::client::{ApiClient, ClientTls};
-use reqwest::Method;
+use reqwest::{
+    Method, RequestBuilder,
+    header::{self, HeaderValue},
+};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -18,6 +21,24 @@ const PAGE: usize = 100;
 pub struct Api {
     client: ApiClient,
     timeout: Duration,
+}
+
+/// A version of one thing.
+#[derive(Debug)]
+pub struct Seen {
+    /// The thing.
+    pub value: Value,
+    path: String,
+    tag: Option<HeaderValue>,
+}
+
+impl Seen {
+    fn condition(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.tag {
+            Some(tag) => request.header(header::IF_MATCH, tag),
+            None => request,
+        }
+    }
 }
 
 impl Api {
@@ -83,6 +104,26 @@ impl Api {
     pub async fn delete(&self, path: &str) -> Result<Value, Failure> {
         let request = self.client.request(Method::DELETE, path);
         Ok(self.client.send(request.timeout(self.timeout)).await?)
+    }
+
+    /// What is at `path` at this moment, to be changed or deleted as it was seen.
+    pub async fn look(&self, path: &str) -> Result<Seen, Failure> {
+        let request = self.client.request(Method::GET, path).timeout(self.timeout);
+        let (value, tag) = self.client.send_tagged(request).await?;
+        let path = path.to_owned();
+        Ok(Seen { value, path, tag })
+    }
+
+    /// `PATCH`. What somebody else changed since is not overwritten.
+    pub async fn change(&self, seen: &Seen, body: &Value) -> Result<Value, Failure> {
+        let request = self.client.request(Method::PATCH, &seen.path).json(body);
+        Ok(self.client.send(seen.condition(request).timeout(self.timeout)).await?)
+    }
+
+    /// `DELETE`, under the same condition.
+    pub async fn remove(&self, seen: &Seen) -> Result<Value, Failure> {
+        let request = self.client.request(Method::DELETE, &seen.path);
+        Ok(self.client.send(seen.condition(request).timeout(self.timeout)).await?)
     }
 
     /// All items of a list.

@@ -56,6 +56,19 @@ pub enum Command {
         /// Its name
         name: Slug,
     },
+    /// Give a cluster another name
+    Update {
+        /// Name or id
+        cluster: String,
+        /// Its new name
+        #[arg(long)]
+        name: Slug,
+    },
+    /// Delete a cluster in which nothing is left
+    Delete {
+        /// Name or id
+        cluster: String,
+    },
 }
 
 const COLUMNS: &[Column] = &[
@@ -91,5 +104,21 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             cx.out.one(&region.get(&format!("{PATH}/{id}")).await?)
         }
         Command::Create { name } => cx.out.one(&region.post(PATH, &json!({ "name": name })).await?),
+        Command::Update { cluster, name } => {
+            let path = format!("{PATH}/{}", id(&region, &cluster).await?);
+            cx.out.one(
+                &region
+                    .change(&region.look(&path).await?, &json!({ "name": name }))
+                    .await?,
+            )
+        }
+        Command::Delete { cluster } => {
+            let id = id(&region, &cluster).await?;
+            cx.confirm(&format!("The cluster {cluster} ({id}) is deleted for good."))
+                .await?;
+            region.remove(&region.look(&format!("{PATH}/{id}")).await?).await?;
+            cx.out.remark(&format!("The cluster {cluster} is deleted."));
+            Ok(())
+        }
     }
 }

@@ -44,6 +44,25 @@ pub enum Command {
         #[arg(long)]
         cluster: String,
     },
+    /// Give a host another name
+    Update {
+        /// Name or id
+        host: String,
+        /// Its new name
+        #[arg(long)]
+        name: Slug,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Delete a host on which no agent is left
+    Delete {
+        /// Name or id
+        host: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
 }
 
 const COLUMNS: &[Column] = &[
@@ -58,6 +77,11 @@ pub async fn id(region: &Api, text: &str, cluster: Option<&str>) -> Result<Strin
     names::resolve(region, &HOST, PATH, text, cluster).await
 }
 
+async fn find(region: &Api, text: &str, cluster: Option<&str>) -> Result<String, Failure> {
+    let cluster = cluster::id_of(region, cluster).await?;
+    id(region, text, cluster.as_deref()).await
+}
+
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     let watching = matches!(command, Command::Watch(_));
@@ -69,8 +93,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             listing::show(cx, watching, &listing.named_by(&[cluster::PATH])).await
         }
         Command::Get { host, cluster } => {
-            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
-            let id = id(&region, &host, cluster.as_deref()).await?;
+            let id = find(&region, &host, cluster.as_deref()).await?;
             cx.out.one(&region.get(&format!("{PATH}/{id}")).await?)
         }
         Command::Create { name, cluster } => {
@@ -80,6 +103,22 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
                     .post(PATH, &json!({ "cluster_id": cluster, "name": name }))
                     .await?,
             )
+        }
+        Command::Update { host, name, cluster } => {
+            let path = format!("{PATH}/{}", find(&region, &host, cluster.as_deref()).await?);
+            cx.out.one(
+                &region
+                    .change(&region.look(&path).await?, &json!({ "name": name }))
+                    .await?,
+            )
+        }
+        Command::Delete { host, cluster } => {
+            let id = find(&region, &host, cluster.as_deref()).await?;
+            cx.confirm(&format!("The host {host} ({id}) is deleted for good."))
+                .await?;
+            region.remove(&region.look(&format!("{PATH}/{id}")).await?).await?;
+            cx.out.remark(&format!("The host {host} is deleted."));
+            Ok(())
         }
     }
 }

@@ -9,9 +9,9 @@ use crate::{
     tables::{Column, column, number},
     times,
 };
-use clap::{Subcommand, ValueEnum};
+use clap::{ArgGroup, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Where resources are.
@@ -60,6 +60,29 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = Class::Volume)]
         kind: Class,
     },
+    /// Change a resource; a lease that is held keeps its time
+    #[command(group = ArgGroup::new("change").required(true).multiple(true))]
+    Update {
+        /// Name or id
+        resource: String,
+        /// Its new name
+        #[arg(long, group = "change")]
+        name: Option<Slug>,
+        /// How long the next lease on it lasts without renewal, 5s to 5m
+        #[arg(long, value_name = "DURATION", value_parser = times::duration, group = "change")]
+        ttl: Option<Duration>,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
+    /// Delete a resource that nobody holds and no workload uses
+    Delete {
+        /// Name or id
+        resource: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+    },
 }
 
 const COLUMNS: &[Column] = &[
@@ -76,6 +99,15 @@ pub async fn id(region: &Api, text: &str, cluster: Option<&str>) -> Result<Strin
     names::resolve(region, &RESOURCE, PATH, text, cluster).await
 }
 
+async fn find(region: &Api, text: &str, cluster: Option<&str>) -> Result<String, Failure> {
+    let cluster = cluster::id_of(region, cluster).await?;
+    id(region, text, cluster.as_deref()).await
+}
+
+fn millis(ttl: Duration) -> Value {
+    json!(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX))
+}
+
 /// Runs a verb.
 pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     let watching = matches!(command, Command::Watch(_));
@@ -87,8 +119,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             listing::show(cx, watching, &listing.named_by(&[cluster::PATH])).await
         }
         Command::Get { resource, cluster } => {
-            let cluster = cluster::id_of(&region, cluster.as_deref()).await?;
-            let id = id(&region, &resource, cluster.as_deref()).await?;
+            let id = find(&region, &resource, cluster.as_deref()).await?;
             cx.out.one(&region.get(&format!("{PATH}/{id}")).await?)
         }
         Command::Create {
@@ -103,9 +134,33 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             };
             let mut body = json!({ "cluster_id": cluster, "name": name, "kind": kind });
             if let Some(ttl) = ttl {
-                body["ttl_ms"] = json!(u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX));
+                body["ttl_ms"] = millis(ttl);
             }
             cx.out.one(&region.post(PATH, &body).await?)
+        }
+        Command::Update {
+            resource,
+            name,
+            ttl,
+            cluster,
+        } => {
+            let path = format!("{PATH}/{}", find(&region, &resource, cluster.as_deref()).await?);
+            let mut body = json!({});
+            if let Some(name) = name {
+                body["name"] = json!(name);
+            }
+            if let Some(ttl) = ttl {
+                body["ttl_ms"] = millis(ttl);
+            }
+            cx.out.one(&region.change(&region.look(&path).await?, &body).await?)
+        }
+        Command::Delete { resource, cluster } => {
+            let id = find(&region, &resource, cluster.as_deref()).await?;
+            cx.confirm(&format!("The resource {resource} ({id}) is deleted for good."))
+                .await?;
+            region.remove(&region.look(&format!("{PATH}/{id}")).await?).await?;
+            cx.out.remark(&format!("The resource {resource} is deleted."));
+            Ok(())
         }
     }
 }

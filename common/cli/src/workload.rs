@@ -10,7 +10,7 @@ use crate::{
     tables::{Column, Names, column, number, state},
     times,
 };
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use exarch_common_base::Slug;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -60,6 +60,32 @@ pub enum Command {
         /// Program and arguments
         #[arg(last = true, required = true, value_name = "COMMAND")]
         argv: Vec<String>,
+    },
+    /// Change a workload that is stopped; what is not named stays as it is
+    #[command(group = ArgGroup::new("change").required(true).multiple(true))]
+    Update {
+        /// Name or id
+        workload: String,
+        /// Its new name
+        #[arg(long, group = "change")]
+        name: Option<Slug>,
+        /// The volume, on the agent's host, whose guard must accept the fence
+        #[arg(long, value_name = "PATH", group = "change")]
+        volume: Option<String>,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
+        /// Program and arguments
+        #[arg(last = true, value_name = "COMMAND", group = "change")]
+        argv: Vec<String>,
+    },
+    /// Delete a workload that is stopped
+    Delete {
+        /// Name or id
+        workload: String,
+        /// Where names repeat: its cluster
+        #[arg(long)]
+        cluster: Option<String>,
     },
     /// Let a workload run on an agent; refused while another one holds the resource
     Start {
@@ -143,6 +169,40 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             let driver = json!({ "kind": "process", "argv": argv, "volume": volume });
             let body = json!({ "cluster_id": cluster, "name": name, "resource_id": resource, "driver": driver });
             cx.out.one(&region.post(PATH, &body).await?)
+        }
+        Command::Update {
+            workload,
+            name,
+            volume,
+            cluster,
+            argv,
+        } => {
+            let (id, _) = find(&region, &workload, cluster.as_deref()).await?;
+            let mut seen = region.look(&format!("{PATH}/{id}")).await?;
+            let mut body = json!({});
+            if let Some(name) = name {
+                body["name"] = json!(name);
+            }
+            if volume.is_some() || !argv.is_empty() {
+                // the driver changes as a whole
+                let mut driver = seen.value["driver"].take();
+                if let Some(volume) = volume {
+                    driver["volume"] = json!(volume);
+                }
+                if !argv.is_empty() {
+                    driver["argv"] = json!(argv);
+                }
+                body["driver"] = driver;
+            }
+            cx.out.one(&region.change(&seen, &body).await?)
+        }
+        Command::Delete { workload, cluster } => {
+            let (id, _) = find(&region, &workload, cluster.as_deref()).await?;
+            cx.confirm(&format!("The workload {workload} ({id}) is deleted for good."))
+                .await?;
+            region.remove(&region.look(&format!("{PATH}/{id}")).await?).await?;
+            cx.out.remark(&format!("The workload {workload} is deleted."));
+            Ok(())
         }
         Command::Start {
             workload,

@@ -177,10 +177,30 @@ async fn clusters(headers: HeaderMap, uri: axum::http::Uri) -> Response {
 
 async fn cluster(Path(id): Path<String>) -> Response {
     if id == CLUSTER {
-        Json(json!({"id": id, "name": "north", "created_at": "2026-01-01T00:00:00Z"})).into_response()
+        let shown = json!({"id": id, "name": "north", "created_at": "2026-01-01T00:00:00Z"});
+        ([(header::ETAG, "\"7\"")], Json(shown)).into_response()
     } else {
         problem(404, "cluster-not-found", json!({}))
     }
+}
+
+fn conditional(headers: &HeaderMap) -> Result<(), Box<Response>> {
+    match headers.get(header::IF_MATCH) {
+        Some(tag) if tag == "\"7\"" => Ok(()),
+        Some(_) => Err(Box::new(problem(412, "precondition-failed", json!({})))),
+        None => Err(Box::new(problem(428, "precondition-required", json!({})))),
+    }
+}
+
+async fn change_cluster(State(seen): World, headers: HeaderMap, Json(body): Json<Value>) -> Result<Response, Response> {
+    conditional(&headers).map_err(|refused| *refused)?;
+    seen.lock().unwrap().bodies.push(("change".into(), body.clone()));
+    Ok(Json(json!({"id": CLUSTER, "name": body["name"]})).into_response())
+}
+
+async fn delete_cluster(headers: HeaderMap) -> Result<StatusCode, Response> {
+    conditional(&headers).map_err(|refused| *refused)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn bootstrap(State(seen): World, Json(body): Json<Value>) -> Json<Value> {
@@ -236,7 +256,10 @@ impl Federation {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let region = Router::new()
             .route("/v1/clusters", get(clusters))
-            .route("/v1/clusters/{id}", get(cluster))
+            .route(
+                "/v1/clusters/{id}",
+                get(cluster).patch(change_cluster).delete(delete_cluster),
+            )
             .route("/v1/hosts", get(busy))
             .route("/v1/agents", get(agents))
             .route("/v1/agents/{id}/revoke", post(async || StatusCode::NO_CONTENT))
@@ -520,6 +543,22 @@ async fn what_ends_for_good_is_asked_about_first() {
     federation.run("agent revoke edge-1 --yes", "").await.code(0);
     federation.run("agent remove edge-1", "").await.code(2);
     federation.run("agent remove edge-1 --yes", "").await.code(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_changed_or_deleted_is_what_was_seen() {
+    let federation = Federation::signed_in().await;
+    let changed = federation
+        .run("cluster update north --name east -o json", "")
+        .await
+        .code(0);
+    assert!(changed.out().contains("east"), "{}", changed.out());
+    let body = federation.seen.lock().unwrap().bodies.last().unwrap().clone();
+    assert_eq!(body, ("change".to_owned(), json!({"name": "east"})));
+    federation.run("cluster update north", "").await.code(2);
+    federation.run("workload update db", "").await.code(2);
+    federation.run("cluster delete north", "y\n").await.code(2);
+    federation.run("cluster delete north --yes", "").await.code(0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! The HTTP client of the command line, agents and gateways: JSON in and out, problems as errors.
 use crate::problem::{PROBLEM_JSON, ProblemDocument};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use exarch_common_base::{ExposeSecret, SecretString};
 use reqwest::{RequestBuilder, Response, Url, redirect::Policy};
 use rustls::ClientConfig;
@@ -180,9 +180,20 @@ impl ApiClient {
 
     /// Sends and decodes; an empty answer decodes as `()` or `None`. Unknown fields of the answer are the type's matter.
     pub async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, ClientError> {
-        let bytes = self.whole(self.open(request).await?).await?;
+        Ok(self.send_tagged(request).await?.0)
+    }
+
+    /// The same, with the `ETag` of the answer: what `If-Match` of a change says.
+    pub async fn send_tagged<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(T, Option<HeaderValue>), ClientError> {
+        let response = self.open(request).await?;
+        let tag = response.headers().get(header::ETAG).cloned();
+        let bytes = self.whole(response).await?;
         let text: &[u8] = if bytes.is_empty() { b"null" } else { &bytes };
-        serde_json::from_slice(text).map_err(|e| self.unreadable(e.to_string()))
+        let decoded = serde_json::from_slice(text).map_err(|e| self.unreadable(e.to_string()))?;
+        Ok((decoded, tag))
     }
 
     /// Sends what OAuth defines, whose refusals are objects with an `error` (RFC 6749, section 5.2) where they are no problems.

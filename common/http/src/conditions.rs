@@ -5,7 +5,17 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
 };
 use std::convert::Infallible;
+use utoipa::{
+    IntoParams,
+    openapi::{
+        ObjectBuilder, Required,
+        path::{Parameter, ParameterBuilder, ParameterIn},
+        schema::Type,
+    },
+};
 
+/// The parameter's name in descriptions.
+pub(crate) const IF_MATCH: &str = "If-Match";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The `ETag` of version `version` of something.
@@ -22,6 +32,21 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         Ok(Self(one(&parts.headers, &header::IF_MATCH)))
+    }
+}
+
+/// For the descriptions of routes other than PATCH, which all have it: `params(("id" = String, Path), IfMatch)`. The answers to a
+/// header that is missing or names another version are described with it.
+impl IntoParams for IfMatch {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        let header = ParameterBuilder::new()
+            .name(IF_MATCH)
+            .parameter_in(ParameterIn::Header)
+            .required(Required::True)
+            .description(Some("The `ETag` of what you have seen; `*` for whatever is there."))
+            .schema(Some(text));
+        vec![header.build()]
     }
 }
 

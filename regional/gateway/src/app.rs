@@ -6,6 +6,7 @@ use crate::{
     federation::{self, Federation},
     instances::{self, Instances},
     leases::Leases,
+    repeats,
     secrets::{Secrets, SecretsError},
     sessions::Verified,
     settings::Settings,
@@ -13,10 +14,14 @@ use crate::{
 };
 use exarch_common_base::{Ambient, RegionId, Slug};
 use exarch_common_crypto::seal::Sealer;
-use exarch_common_http::serve::Connections;
+use exarch_common_http::{
+    repeats::Answers,
+    serve::Connections,
+    watch::{WatchLimits, Watches},
+};
 use exarch_common_pg::{AppPool, DbError, PoolSettings, RenewPool, SweepPool, SystemTx, Wakeups};
 use exarch_common_runtime::Lifecycle;
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 /// Channels of the database on which replicas wake each other. A lost notification is repaired by polling.
 pub const CHANNELS: &[&str] = &[
@@ -24,8 +29,20 @@ pub const CHANNELS: &[&str] = &[
     "gw_agent",
     "gw_lease",
     workloads::CHANNEL,
+    // what lists show: told by triggers, see the migration `watch`
+    "gw_list_agent",
+    "gw_list_audit",
+    "gw_list_bootstrap_token",
+    "gw_list_cluster",
+    "gw_list_host",
+    "gw_list_lease",
+    "gw_list_resource",
+    "gw_list_workload",
     // rooms add theirs below
 ];
+
+/// Who may do what comes by the passport.
+const ACCESS: &[&str] = &["gw_passport"];
 
 /// This region as the global registered it.
 #[derive(Clone, Debug)]
@@ -57,7 +74,11 @@ pub struct Parts {
     /// The renewal of leases.
     pub renew_pool: RenewPool,
     /// Wakes whoever waits for a change by another replica.
-    pub wakeups: Wakeups,
+    pub wakeups: Arc<Wakeups>,
+    /// What was answered to requests that may be repeated.
+    pub answers: Answers,
+    /// Lists that are watched.
+    pub watches: Watches,
     /// This region.
     pub region: Region,
     /// Its keys.
@@ -127,6 +148,15 @@ pub enum OpenError {
     Db(#[from] DbError),
 }
 
+/// A second after a change at the latest, also one of which no notification came, those who watch are told of it, or that they
+/// may watch no more.
+fn watching() -> WatchLimits {
+    WatchLimits {
+        period: Duration::from_secs(1),
+        ..WatchLimits::default()
+    }
+}
+
 impl App {
     /// Opens the gateway of a region that has joined, by what its database and this replica's disk hold. Call it inside the
     /// runtime.
@@ -151,19 +181,31 @@ impl App {
         )
         .await?;
         let secrets = Secrets::load(&pools.app, sealer).await?;
-        Ok(Self::new(ambient, settings, pools, region, secrets, directory))
+        Ok(Self::new(
+            ambient,
+            settings,
+            sealer.clone(),
+            pools,
+            region,
+            secrets,
+            directory,
+        ))
     }
 
     /// Puts the parts together. Call it inside the runtime.
     pub(crate) fn new(
         ambient: Ambient,
         settings: Settings,
+        sealer: Arc<Sealer>,
         pools: Pools,
         region: Region,
         secrets: Secrets,
         directory: Directory,
     ) -> Self {
+        let wakeups = Arc::new(Wakeups::listen(&pools.listen, CHANNELS));
         Self(Arc::new(Parts {
+            answers: Answers::new(ambient.clone(), pools.app.clone(), sealer),
+            watches: Watches::new(wakeups.clone(), ACCESS, watching()),
             secrets,
             directory,
             federation: Federation::default(),
@@ -171,10 +213,10 @@ impl App {
             agent_connections: Connections::new(),
             verified: Verified::default(),
             refusals: Refusals::default(),
-            agents: Agents::default(),
+            agents: Agents::new(&ambient),
             leases: Leases::default(),
             assignments: Waiters::default(),
-            wakeups: Wakeups::listen(&pools.listen, CHANNELS),
+            wakeups,
             app_pool: pools.app,
             sweep_pool: pools.sweep,
             renew_pool: pools.renew,
@@ -186,6 +228,12 @@ impl App {
 
     /// Starts what runs beside requests, until the process stops.
     pub fn background(&self, life: &Lifecycle) {
+        let (watches, ending) = (self.watches.clone(), life.stop());
+        life.track(async move {
+            ending.cancelled().await;
+            watches.end();
+        });
+        repeats::background(self, life);
         federation::background(self, life);
         instances::background(self, life);
         Agents::background(self, life);

@@ -12,7 +12,11 @@ use crate::{
 use axum::http::request::Parts;
 use exarch_common_authz::{Action, Caller, Clusters, Permit, Refusal, Scope, Target, policy};
 use exarch_common_base::{Ambient, DecisionId, TenantId};
-use exarch_common_http::{Problem, RouteKind};
+use exarch_common_http::{
+    Problem, RouteKind,
+    repeats::{Answers, Asking},
+    watch::Watches,
+};
 use exarch_common_pg::{self as pg, InTenant, TenantContext};
 use std::{ops::Deref, time::Duration};
 
@@ -55,6 +59,7 @@ impl exarch_common_http::Gate for Gate {
             (_, RouteKind::Public) => Ok(()),
             (Face::Public, RouteKind::SelfOnly | RouteKind::Needs(_)) => {
                 let caller = sessions::authenticate(&self.app, parts, kind.permission()).await?;
+                parts.extensions.insert(caller.asking());
                 parts.extensions.insert(caller);
                 Ok(())
             }
@@ -68,6 +73,14 @@ impl exarch_common_http::Gate for Gate {
                 Err(unauthenticated())
             }
         }
+    }
+
+    fn answers(&self) -> Option<Answers> {
+        Some(self.app.answers.clone())
+    }
+
+    fn watches(&self) -> Option<Watches> {
+        Some(self.app.watches.clone())
     }
 }
 
@@ -104,6 +117,14 @@ impl UserCaller {
     /// The tenant in force.
     pub fn tenant_id(&self) -> TenantId {
         self.tenant
+    }
+
+    /// Who asks, whichever token it shows.
+    pub(crate) fn asking(&self) -> Asking {
+        Asking {
+            tenant: self.tenant,
+            caller: self.caller.principal().to_string(),
+        }
     }
 
     /// Whether it was let in by what the region has, while the global has something newer that could not be had: the audit

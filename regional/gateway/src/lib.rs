@@ -15,6 +15,7 @@ pub mod hosts;
 pub mod instances;
 pub mod leases;
 pub mod paging;
+pub mod repeats;
 pub mod resources;
 pub mod router;
 pub mod sessions;

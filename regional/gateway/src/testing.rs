@@ -3,9 +3,22 @@
 //! Everything from the routes down is real. Only authentication is replaced: [`TestGate`] finds who calls in a header and
 //! then asks the policy what the real gate asks.
 #![allow(dead_code, reason = "a room uses what it needs")]
+mod caller;
+mod changes;
+mod gate;
 mod isolation;
+mod region;
 pub(crate) mod store;
+pub(crate) mod stream;
+mod watching;
 
+pub(crate) use self::caller::{Actor, Agent, Answer, told, whole};
+
+use self::{
+    gate::{Known, TestGate},
+    region::{authority, join, open, patient, sealer},
+    stream::Stream,
+};
 use crate::{
     agents::AgentCaller,
     app::{App, Pools, Region},
@@ -28,7 +41,7 @@ use exarch_common_crypto::{
     seal::Sealer,
     sign::{Algorithm, SigningKey},
 };
-use exarch_common_http::{Gate, Problem, RouteKind, layers};
+use exarch_common_http::{Gate, Problem, RouteKind, layers, repeats::Answers, watch::Watches};
 use exarch_common_pg::{
     AppPool, Clusters, InTenant, Login, Migrations, OwnerPool, PoolSettings, RenewPool, Schema, SweepPool, SystemTx,
     TenantContext, TenantTx, embedded::Cluster,
@@ -49,8 +62,6 @@ use std::{
 };
 use time::macros::datetime;
 use tower::ServiceExt;
-
-const WHO: &str = "x-test-caller";
 
 /// A gateway and its database.
 pub(crate) struct World {
@@ -129,6 +140,21 @@ impl World {
         self.tenants.lock().unwrap().insert(id, (Version::default(), tenant));
         self.publish();
         id
+    }
+
+    /// The listener for people of another replica.
+    pub(crate) fn listener(&self, app: &App) -> Router {
+        let gate = TestGate {
+            app: app.clone(),
+            known: self.gate.known.clone(),
+        };
+        let options = layers::LayerOptions::new(app.ambient.clone(), "test");
+        layers::standard(router::public(gate).split().0.with_state(app.clone()), &options)
+    }
+
+    /// Nobody knows `actor` any more.
+    pub(crate) fn forget(&self, actor: &Actor<'_>) {
+        self.gate.known.lock().unwrap()[actor.who.unwrap()] = Known::Nobody;
     }
 
     /// The next passport says something else of a tenant.
@@ -281,259 +307,4 @@ pub(crate) struct Limits {
     pub(crate) clusters: Option<u32>,
     pub(crate) hosts: Option<u32>,
     pub(crate) leases: Option<u32>,
-}
-
-/// Somebody who calls.
-#[derive(Clone, Copy)]
-pub(crate) struct Actor<'w> {
-    world: &'w World,
-    router: &'w Router,
-    who: Option<usize>,
-}
-
-/// An agent, and how it calls.
-pub(crate) struct Agent<'w> {
-    pub(crate) caller: AgentCaller,
-    actor: Actor<'w>,
-}
-
-impl<'w> Deref for Agent<'w> {
-    type Target = Actor<'w>;
-
-    fn deref(&self) -> &Actor<'w> {
-        &self.actor
-    }
-}
-
-/// The context of a whole tenant.
-pub(crate) fn whole(tenant: TenantId) -> TenantContext {
-    TenantContext {
-        tenant,
-        clusters: Clusters::All,
-        actor: "test".to_owned(),
-    }
-}
-
-/// What came back.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: StatusCode,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Value,
-}
-
-impl Answer {
-    /// The body of an answer with this status.
-    #[track_caller]
-    pub(crate) fn expect(self, status: u16) -> Value {
-        assert_eq!(self.status.as_u16(), status, "{}", self.body);
-        self.body
-    }
-
-    /// The document of a problem with this status and name.
-    #[track_caller]
-    pub(crate) fn problem(self, status: u16, slug: &str) -> Value {
-        let body = self.expect(status);
-        assert_eq!(body["type"], format!("urn:exarch:problem:{slug}"), "{body}");
-        body
-    }
-}
-
-impl Actor<'_> {
-    pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, None).await
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, Some(body.to_string())).await
-    }
-
-    /// A new cluster of the caller's tenant.
-    pub(crate) async fn cluster(&self, name: &str) -> ClusterId {
-        self.made("/v1/clusters", json!({ "name": name })).await
-    }
-
-    /// A new host in it.
-    pub(crate) async fn host(&self, cluster: ClusterId, name: &str) -> HostId {
-        self.made("/v1/hosts", json!({ "cluster_id": cluster, "name": name }))
-            .await
-    }
-
-    /// A new volume in it.
-    pub(crate) async fn resource(&self, cluster: ClusterId, name: &str) -> ResourceId {
-        let body = json!({ "cluster_id": cluster, "name": name, "kind": "volume" });
-        self.made("/v1/resources", body).await
-    }
-
-    async fn made<I: Id>(&self, path: &str, body: Value) -> I {
-        let made = self.post(path, body).await.expect(201);
-        made["id"].as_str().unwrap().parse().unwrap()
-    }
-
-    /// Each request is a millisecond after the one before, so that the ids of what they make are in order.
-    pub(crate) async fn send(&self, method: Method, path: &str, body: Option<String>) -> Answer {
-        self.world.clock.advance(Duration::from_millis(1));
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(who) = self.who {
-            request = request.header(WHO, who.to_string());
-        }
-        if body.is_some() {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-        }
-        let request = request.body(body.map_or_else(Body::empty, Body::from)).unwrap();
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        let bytes = axum::body::to_bytes(body, 1 << 20).await.unwrap();
-        let body = match bytes.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&bytes).unwrap(),
-        };
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            body,
-        }
-    }
-}
-
-/// A problem without what differs from request to request.
-pub(crate) fn told(mut problem: Value) -> Value {
-    let members = problem.as_object_mut().unwrap();
-    members.remove("request_id");
-    members.remove("decision_id");
-    problem
-}
-
-#[derive(Clone)]
-struct TestGate {
-    app: App,
-    known: Arc<Mutex<Vec<Known>>>,
-}
-
-#[derive(Clone)]
-enum Known {
-    Person(TenantId, Caller),
-    Agent(AgentCaller),
-}
-
-impl TestGate {
-    fn learn(&self, who: Known) -> usize {
-        let mut known = self.known.lock().unwrap();
-        known.push(who);
-        known.len() - 1
-    }
-}
-
-impl Gate for TestGate {
-    async fn admit(&self, kind: RouteKind, parts: &mut Parts) -> Result<(), Problem> {
-        let who = parts
-            .headers
-            .get(WHO)
-            .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-        let known = who.and_then(|who| self.known.lock().unwrap().get(who).cloned());
-        match (known, kind) {
-            (Some(Known::Agent(agent)), RouteKind::Agent) => {
-                parts.extensions.insert(agent);
-            }
-            (Some(Known::Person(tenant, caller)), RouteKind::SelfOnly | RouteKind::Needs(_)) => {
-                let caller = UserCaller {
-                    caller,
-                    tenant,
-                    decided_offline: false,
-                    ids: self.app.ambient.clone(),
-                    origin: Origin::of(parts),
-                    refusals: self.app.refusals.clone(),
-                };
-                if let RouteKind::Needs(permission) = kind {
-                    let target = caller.widest(permission.scope());
-                    policy::allows(&caller, permission, target).map_err(|refusal| caller.refused(&refusal))?;
-                }
-                parts.extensions.insert(caller);
-            }
-            (_, RouteKind::Public) => {}
-            _ => return Err(crate::gate::unauthenticated()),
-        }
-        Ok(())
-    }
-}
-
-/// A region that has just joined, and its gateway.
-async fn join(reach: &impl Fn(Login) -> PoolSettings, ambient: &Ambient) -> App {
-    let region = Region {
-        id: ambient.id(),
-        slug: "eu-north".parse().unwrap(),
-        name: "North".to_owned(),
-        global_addr: "localhost:8441".to_owned(),
-        issuer: "http://localhost:8440".to_owned(),
-        federation_ca: Vec::new(),
-    };
-    let secret = |kid: &str| HandedSecret {
-        kid: kid.to_owned(),
-        secret: B64.encode([8; 32]),
-    };
-    let joined = Joined {
-        region: region.id,
-        slug: region.slug.clone(),
-        name: region.name.clone(),
-        certificate: String::new(),
-        federation_ca: String::new(),
-        authority: authority(),
-        issuer: "http://localhost:8440".to_owned(),
-        up: secret("up"),
-        down: secret("down"),
-    };
-    let pool = AppPool::lazy(PoolSettings {
-        acquire_timeout: Duration::from_secs(20),
-        ..reach(Login::App)
-    });
-    let mut tx = SystemTx::begin(&pool, "test").await.unwrap();
-    secrets::region_key(&mut tx, &sealer(), ambient).await.unwrap();
-    secrets::keep_joined(&mut tx, &sealer(), ambient, &joined, &[0])
-        .await
-        .unwrap();
-    tx.commit().await.unwrap();
-    open(reach, ambient, region).await
-}
-
-/// How the gateway of a test reaches its database. On a busy machine a connection may be long in coming.
-fn patient(db: &TestDb) -> impl Fn(Login) -> PoolSettings {
-    |login| PoolSettings {
-        acquire_timeout: Duration::from_secs(20),
-        ..db.settings(login)
-    }
-}
-
-/// One replica on a database that has joined.
-async fn open(reach: &impl Fn(Login) -> PoolSettings, ambient: &Ambient, region: Region) -> App {
-    let pools = Pools {
-        app: AppPool::lazy(reach(Login::App)),
-        sweep: SweepPool::lazy(reach(Login::Sweep)),
-        renew: RenewPool::lazy(reach(Login::Renew)),
-        listen: reach(Login::App),
-    };
-    let secrets = Secrets::load(&pools.app, &Arc::new(sealer())).await.unwrap();
-    let directory = Directory::without_disk(ambient.clone(), region.id, pools.app.clone());
-    App::new(ambient.clone(), settings(), pools, region, secrets, directory)
-}
-
-fn sealer() -> Sealer {
-    Sealer::new(&vec![7; 32].into()).unwrap()
-}
-
-fn authority() -> AuthorityKey {
-    AuthorityKey {
-        kid: "1".to_owned(),
-        public: B64.encode([0; 32]),
-    }
-}
-
-fn settings() -> Settings {
-    serde_json::from_value(json!({
-        "public": { "url": "http://127.0.0.1:9440" },
-        "agents": { "names": ["localhost"], "url": "https://127.0.0.1:9441" },
-        "database": { "app_url_file": "/nowhere", "sweep_url_file": "/nowhere", "renew_url_file": "/nowhere" },
-        "keys": { "master_file": "/nowhere" },
-        "state": { "dir": "/nowhere" },
-    }))
-    .unwrap()
 }

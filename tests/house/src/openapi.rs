@@ -6,9 +6,6 @@ use std::collections::BTreeSet;
 /// The committed descriptions of the servers' APIs.
 pub const DOCUMENTS: [&str; 2] = ["global/controller/openapi.json", "regional/gateway/openapi.json"];
 
-/// Documents whose creating routes can be repeated and whose lists can be watched.
-pub const REPEATED_AND_WATCHED: [&str; 1] = ["global/controller/openapi.json"];
-
 /// Routes that answer 201 and do not say what a repeat is answered, and lists that do not stream.
 pub fn conventions(path: &str, document: &Value) -> Vec<Violation> {
     let items = document.get("paths").and_then(Value::as_object).into_iter().flatten();

@@ -98,7 +98,7 @@ fn the_project_speaks_of_itself_alone() {
 
 #[test]
 fn what_creates_can_be_repeated_and_what_lists_can_be_watched() {
-    for path in openapi::REPEATED_AND_WATCHED {
+    for path in openapi::DOCUMENTS {
         let file = HOUSE.file(path).expect("the description is committed");
         let document = serde_json::from_str(&file.text).expect("it is JSON");
         keep(openapi::conventions(path, &document));

@@ -2,6 +2,7 @@
 //! and the headers that its manner brings with it.
 use super::{Manner, RouteKind};
 use crate::{
+    conditions::IF_MATCH,
     problem::{PROBLEM_JSON, ProblemDocument},
     repeats::Repeat,
 };
@@ -49,10 +50,12 @@ pub(super) fn describe(method: &Method, operation: &mut Operation, kind: RouteKi
     if method == Method::PATCH {
         header(
             operation,
-            "If-Match",
+            IF_MATCH,
             Required::True,
             "The ETag of the version that is changed",
         );
+    }
+    if is_conditional(operation) {
         say(operation, 412, "It was changed meanwhile: read it again");
         say(operation, 428, "If-Match is missing");
     }
@@ -99,6 +102,15 @@ fn problem() -> utoipa::openapi::Content {
     ContentBuilder::new()
         .schema(Some(Ref::from_schema_name(ProblemDocument::name())))
         .build()
+}
+
+/// Whether it is refused without `If-Match`: every PATCH is, and whatever asks for it among its parameters.
+fn is_conditional(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| match parameter {
+        RefOr::T(parameter) => parameter.name == IF_MATCH && parameter.required == Required::True,
+        RefOr::Ref(_) => false,
+    })
 }
 
 /// The same list as a stream.

@@ -1,23 +1,25 @@
 //! What should run on this host: the gateway says it, each workload is one task, and each task acts only under a lease.
 mod runner;
+mod tasks;
 
 use crate::{
     identity::{Identity, State},
     leases::Keeper,
     session::Link,
 };
-use exarch_common_base::{Ambient, Fence, ResourceId, WorkloadId, backoff::Backoff};
+use exarch_common_base::{Ambient, Fence, ResourceId, backoff::Backoff};
 use exarch_common_http::client::ClientError;
 use exarch_common_runtime::Pulse;
-use exarch_common_wire::agent::{Assignment, AssignmentStatus, Assignments, Heartbeat};
+use exarch_common_wire::agent::{AssignmentStatus, Assignments, Heartbeat};
 use reqwest::Method;
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tasks::Tasks;
+use tokio_util::sync::CancellationToken;
 
 const LONG_POLL: Duration = Duration::from_secs(25);
 /// Longer than this, with the pause after a failure, no turn takes unless something hangs.
@@ -94,8 +96,7 @@ impl Work {
 
     /// Converges on what should run here, until told to stop; then everything is ended and its leases released.
     pub async fn run(self, stop: CancellationToken) {
-        let tracker = TaskTracker::new();
-        let mut running: HashMap<WorkloadId, (Assignment, CancellationToken)> = HashMap::new();
+        let mut tasks = Tasks::default();
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
         // 0 is before every version: the first poll answers at once.
         let mut after = 0;
@@ -109,7 +110,9 @@ impl Work {
                 Ok(assignments) => {
                     backoff.reset();
                     after = assignments.version;
-                    self.converge(&tracker, &mut running, assignments.items, &stop);
+                    tasks.converge(assignments.items, &stop, |assignment, cancel| {
+                        runner::run(self.clone(), assignment, cancel)
+                    });
                 }
                 Err(e) => {
                     tracing::warn!(error = %e, "the gateway does not say what should run here");
@@ -120,31 +123,7 @@ impl Work {
                 }
             }
         }
-        tracker.close();
-        tracker.wait().await;
-    }
-
-    fn converge(
-        &self,
-        tracker: &TaskTracker,
-        running: &mut HashMap<WorkloadId, (Assignment, CancellationToken)>,
-        wanted: Vec<Assignment>,
-        stop: &CancellationToken,
-    ) {
-        running.retain(|_, (assignment, cancel)| {
-            let keep = wanted.contains(assignment);
-            if !keep {
-                cancel.cancel();
-            }
-            keep
-        });
-        for assignment in wanted {
-            running.entry(assignment.workload).or_insert_with(|| {
-                let cancel = stop.child_token();
-                tracker.spawn(runner::run(self.clone(), assignment.clone(), cancel.clone()));
-                (assignment, cancel)
-            });
-        }
+        tasks.ended().await;
     }
 
     /// Tells the gateway each half minute that this host lives, and the highest fences seen on it.

@@ -3,9 +3,11 @@ use super::{
     Wire,
     agent::{AgentState, Link},
     re_enrol::not_re_enrollable,
+    sessions,
     standing::{lets_in, standing},
-    store::{self, Locked, NewAgent, StoredToken},
+    store::{self, Locked, NewAgent},
     token::{BootstrapToken, TokenState, Use},
+    tokens::{self, store::StoredToken},
     unauthenticated,
 };
 use crate::{
@@ -174,7 +176,7 @@ fn entry(app: &App, newcomer: &Newcomer, token: &BootstrapToken, kind: &str, id:
 async fn admit(app: &App, newcomer: &Newcomer, token: &BootstrapToken, input: &Enrol) -> Result<Enrolment, EnrolError> {
     let now = app.ambient.now();
     let mut tx = TenantTx::begin(&app.app_pool, &context(token)).await?;
-    let stored = store::lock_token(&mut tx, token.id, now)
+    let stored = tokens::store::lock(&mut tx, token.id, now)
         .await?
         .filter(|stored| token.is(&stored.hash))
         .ok_or(EnrolError::Unknown)?;
@@ -244,7 +246,7 @@ async fn admit(app: &App, newcomer: &Newcomer, token: &BootstrapToken, input: &E
         from: newcomer.address.clone(),
         agent: id,
     };
-    store::spend_token(&mut tx, token.id, &spent).await?;
+    tokens::store::spend(&mut tx, token.id, &spent).await?;
     let answer = match state {
         AgentState::Active => {
             let agent = Locked {
@@ -255,6 +257,7 @@ async fn admit(app: &App, newcomer: &Newcomer, token: &BootstrapToken, input: &E
                 public_key,
                 csr,
                 certificate: None,
+                version: 1,
             };
             Enrolment::Active(Box::new(
                 hand_out(app, &mut tx, id, agent).await.map_err(EnrolError::Not)?,
@@ -269,7 +272,7 @@ async fn admit(app: &App, newcomer: &Newcomer, token: &BootstrapToken, input: &E
     audit::record(&mut tx, &entry(app, newcomer, token, "agent", id).after(after)).await?;
     tx.commit().await?;
     if stored.agent.is_some() {
-        app.agents.put_out(app, id);
+        app.agents.put_out(app, id, None);
     }
     Ok(answer)
 }
@@ -404,7 +407,7 @@ async fn hand_out(app: &App, tx: &mut TenantTx, id: AgentId, agent: Locked) -> R
         None => certificate(app, tx, id, &agent.csr).await?.der,
     };
     let link = Link::new(1, &app.ambient.bytes());
-    if !store::begin_chain(tx, agent.cluster, id, link.hash()).await? {
+    if !sessions::store::begin_chain(tx, agent.cluster, id, link.hash()).await? {
         return Err(Problem::conflict("agent-already-enrolled")
             .detail("This agent has opened a session; its identity is not handed out a second time."));
     }

@@ -13,6 +13,7 @@ mod heartbeat;
 mod limits;
 mod people;
 mod re_enrol;
+mod rename;
 mod renew;
 mod routes;
 pub mod sessions;
@@ -27,21 +28,29 @@ mod wire;
 pub use caller::AgentCaller;
 pub use routes::{agent_routes, enrol_routes, routes};
 pub use standing::{Standing, standing};
+pub use tokens::{TokensOf, revoke_tokens};
 pub use wire::Wire;
 
 use crate::app::App;
-use exarch_common_base::AgentId;
+use exarch_common_base::{AgentId, Ambient};
 use exarch_common_http::Problem;
 use exarch_common_runtime::Lifecycle;
 
 /// What one gateway keeps in memory.
-#[derive(Default)]
 pub struct Agents {
     memory: sessions::Memory,
     limits: limits::Limits,
 }
 
 impl Agents {
+    /// Nothing is known and nobody has come yet.
+    pub fn new(ambient: &Ambient) -> Self {
+        Self {
+            memory: sessions::Memory::default(),
+            limits: limits::Limits::new(ambient),
+        }
+    }
+
     /// Starts to watch for what other replicas take from agents, until the process stops.
     pub fn background(app: &App, life: &Lifecycle) {
         let (app, stop) = (app.clone(), life.stop());
@@ -51,13 +60,14 @@ impl Agents {
         });
     }
 
-    /// Everything was taken from `agent`: here it ends at once, with its open connections. Says how many there were.
-    fn put_out(&self, app: &App, agent: AgentId) -> usize {
+    /// Everything was taken from `agent`, or from all of its keys but `key`: here it ends at once, with the open connections.
+    /// Says how many there were.
+    fn put_out(&self, app: &App, agent: AgentId, key: Option<&[u8]>) -> usize {
         self.memory.forget(agent);
         app.agent_connections.close_where(|peer| {
-            peer.certificate()
-                .and_then(|certificate| sessions::agent_of(app, certificate))
-                == Some(agent)
+            peer.certificate().is_some_and(|certificate| {
+                sessions::agent_of(app, certificate) == Some(agent) && key != Some(&certificate.public_key)
+            })
         })
     }
 }

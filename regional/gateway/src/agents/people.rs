@@ -13,7 +13,7 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Action, Target, perm};
 use exarch_common_base::AgentId;
-use exarch_common_http::{Json, List, OptionalJson, Page, PageQuery, Path, Problem, Text};
+use exarch_common_http::{Json, List, OptionalJson, Page, PageQuery, Path, Problem, Text, Versioned};
 use exarch_common_pg::TenantTx;
 use serde::Deserialize;
 use serde_json::json;
@@ -41,12 +41,12 @@ pub(super) async fn get_agent(
     State(app): State<App>,
     caller: UserCaller,
     Path(id): Path<AgentId>,
-) -> Result<Json<AgentOut>, Problem> {
+) -> Result<Versioned<AgentOut>, Problem> {
     let permit = caller.check::<perm::agent::Read>(Target::Clusters(caller.tenant_id()))?;
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
     let agent = store::find(&mut tx, id).await?.ok_or_else(nothing_here)?;
     tx.commit().await?;
-    Ok(Json(agent))
+    Ok(agent.versioned())
 }
 
 /// Approve an agent that waits for it.
@@ -195,7 +195,7 @@ async fn change<A: Action>(
     audit::record(&mut tx, &entry).await?;
     tx.commit().await?;
     if after != AgentState::Active {
-        app.agents.put_out(app, id);
+        app.agents.put_out(app, id, None);
     }
     Ok(Json(agent))
 }

@@ -2,7 +2,7 @@
 use super::{
     agent::AgentState,
     store,
-    tokens::{NewTokenOut, made, new_token},
+    tokens::{self, NewTokenOut, TokensOf, made, new_token},
 };
 use crate::{
     app::App,
@@ -12,7 +12,10 @@ use crate::{
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::{AgentId, Slug};
-use exarch_common_http::{Json, Path, Problem};
+use exarch_common_http::{
+    Json, Path, Problem,
+    repeats::{Kept, Once},
+};
 use exarch_common_pg::TenantTx;
 use serde_json::json;
 
@@ -23,8 +26,9 @@ use serde_json::json;
 pub(super) async fn re_enrol_agent(
     State(app): State<App>,
     caller: UserCaller,
+    once: Once,
     Path(id): Path<AgentId>,
-) -> Result<(StatusCode, Json<NewTokenOut>), Problem> {
+) -> Result<Kept, Problem> {
     let target = Target::Clusters(caller.tenant_id());
     let permit = caller.check::<perm::agent::Approve>(target)?;
     // what lets an agent in is a token; nobody gives one who could not make it
@@ -38,17 +42,14 @@ pub(super) async fn re_enrol_agent(
     new.auto = true;
     new.agent = Some(id);
     let expires_at = new.expires_at;
-    store::revoke_tokens_of(&mut tx, id, new.now).await?;
-    store::insert_token(&mut tx, new).await?;
+    tokens::revoke_tokens(&mut tx, TokensOf::Agent(id), new.now).await?;
+    tokens::store::insert(&mut tx, new).await?;
     let mut entry = audit::entry(&caller, &permit, "agent", id);
     "agent.re-enrol".clone_into(&mut entry.action);
     let after = json!({ "token_id": token.id, "state": agent.state });
     audit::record(&mut tx, &entry.after(after)).await?;
-    tx.commit().await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(made(&app, &token, expires_at, Some(&name), true)),
-    ))
+    let made = made(&app, &token, expires_at, Some(&name), true);
+    once.commit(tx, token.id, (StatusCode::CREATED, Json(made))).await
 }
 
 /// What a person, or the holder of the token, is told.

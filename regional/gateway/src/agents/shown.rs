@@ -1,6 +1,7 @@
 //! Agents and bootstrap tokens as people see them.
 use super::agent::AgentState;
 use exarch_common_base::{AgentId, ClusterId, HostId, TokenId};
+use exarch_common_http::Versioned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use utoipa::{IntoParams, ToSchema};
@@ -43,6 +44,18 @@ pub(super) struct AgentOut {
     pub(super) clock_skew_ms: Option<i64>,
     #[serde(with = "time::serde::rfc3339::option")]
     pub(super) last_seen_at: Option<OffsetDateTime>,
+    /// Rises with each change that people make; what the agent says of itself does not count.
+    pub(super) version: u64,
+}
+
+impl AgentOut {
+    /// As an answer.
+    pub(super) fn versioned(self) -> Versioned<Self> {
+        Versioned {
+            version: self.version,
+            body: self,
+        }
+    }
 }
 
 /// One bootstrap token, without its secret.

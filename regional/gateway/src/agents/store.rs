@@ -1,13 +1,12 @@
-//! Rows of `gw.agent`, `gw.agent_session`, `gw.agent_challenge` and `gw.bootstrap_token`.
+//! Rows of `gw.agent` and `gw.agent_key`.
 use super::{
-    agent::{AgentState, Chain},
-    shown::{AgentFilter, AgentOut, TokenOut},
-    token::{TokenState, Use},
+    agent::AgentState,
+    shown::{AgentFilter, AgentOut},
 };
-use crate::paging::{OfCluster, Window};
-use exarch_common_base::{AgentId, ClusterId, HostId, TenantId, TokenId};
+use crate::paging::Window;
+use exarch_common_base::{AgentId, ClusterId, HostId, Slug, TenantId};
 use exarch_common_pg::{DbError, SystemTx, TenantTx};
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -51,188 +50,16 @@ pub(super) async fn standpoint(tx: &mut SystemTx, agent: AgentId) -> Result<Opti
     }))
 }
 
-/// Those of `agents` that may be connected.
-pub(super) async fn active(tx: &mut SystemTx, agents: &[AgentId]) -> Result<Vec<AgentId>, DbError> {
+/// Those of `agents` that may be connected, and with which key.
+pub(super) async fn active(tx: &mut SystemTx, agents: &[AgentId]) -> Result<HashMap<AgentId, Vec<u8>>, DbError> {
     let ids: Vec<Uuid> = agents.iter().map(|agent| agent.uuid()).collect();
-    let rows = sqlx::query_scalar!("SELECT id FROM gw.agent WHERE id = ANY ($1) AND state = 'active'", &ids)
-        .fetch_all(tx.conn())
-        .await?;
-    Ok(rows.into_iter().map(AgentId::from).collect())
-}
-
-/// A bootstrap token as it lies here.
-pub(super) struct StoredToken {
-    pub(super) cluster: ClusterId,
-    pub(super) host: Option<HostId>,
-    pub(super) name: Option<String>,
-    pub(super) auto: bool,
-    /// The one agent that it lets in again.
-    pub(super) agent: Option<AgentId>,
-    pub(super) expires_at: OffsetDateTime,
-    pub(super) hash: Vec<u8>,
-    pub(super) state: TokenState,
-}
-
-/// The token, locked until the transaction ends: of all who come with it at a time, one comes first.
-pub(super) async fn lock_token(
-    tx: &mut TenantTx,
-    id: TokenId,
-    now: OffsetDateTime,
-) -> Result<Option<StoredToken>, DbError> {
-    let tenant = tx.tenant().uuid();
-    let row = sqlx::query!(
-        "SELECT cluster_id, host_id, name, auto, agent_id, hash, expires_at, revoked_at, spent_at, spent_from, spent_agent
-           FROM gw.bootstrap_token WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
-        tenant,
-        id.uuid(),
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    Ok(row.map(|row| StoredToken {
-        cluster: row.cluster_id.into(),
-        host: row.host_id.map(HostId::from),
-        name: row.name,
-        auto: row.auto,
-        agent: row.agent_id.map(AgentId::from),
-        expires_at: row.expires_at,
-        hash: row.hash,
-        state: TokenState::of(
-            first_use(row.spent_at, row.spent_from, row.spent_agent),
-            row.revoked_at.is_some(),
-            row.expires_at,
-            now,
-        ),
-    }))
-}
-
-fn first_use(at: Option<OffsetDateTime>, from: Option<String>, agent: Option<Uuid>) -> Option<Use> {
-    Some(Use {
-        at: at?,
-        from: from?,
-        agent: agent?.into(),
-    })
-}
-
-/// A token to be made.
-pub(super) struct NewToken<'a> {
-    pub(super) id: TokenId,
-    pub(super) cluster: ClusterId,
-    pub(super) host: Option<HostId>,
-    pub(super) name: Option<&'a str>,
-    pub(super) auto: bool,
-    pub(super) agent: Option<AgentId>,
-    pub(super) hash: [u8; 32],
-    pub(super) by: String,
-    pub(super) now: OffsetDateTime,
-    pub(super) expires_at: OffsetDateTime,
-}
-
-pub(super) async fn insert_token(tx: &mut TenantTx, new: NewToken<'_>) -> Result<(), DbError> {
-    let tenant = tx.tenant().uuid();
-    sqlx::query!(
-        "INSERT INTO gw.bootstrap_token (tenant_id, cluster_id, id, host_id, name, auto, hash, created_at, created_by,
-                                         expires_at, agent_id)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-        tenant,
-        new.cluster.uuid(),
-        new.id.uuid(),
-        new.host.map(HostId::uuid),
-        new.name,
-        new.auto,
-        new.hash.as_slice(),
-        new.now,
-        new.by,
-        new.expires_at,
-        new.agent.map(AgentId::uuid),
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn spend_token(tx: &mut TenantTx, id: TokenId, by: &Use) -> Result<(), DbError> {
-    let tenant = tx.tenant().uuid();
-    let done = sqlx::query!(
-        "UPDATE gw.bootstrap_token SET spent_at = $3, spent_from = $4, spent_agent = $5
-          WHERE tenant_id = $1 AND id = $2 AND spent_at IS NULL AND revoked_at IS NULL",
-        tenant,
-        id.uuid(),
-        by.at,
-        by.from,
-        by.agent.uuid(),
-    )
-    .execute(tx.conn())
-    .await?;
-    one(done.rows_affected())
-}
-
-/// Takes an open token back; whether it was open.
-pub(super) async fn revoke_token(tx: &mut TenantTx, id: TokenId, now: OffsetDateTime) -> Result<bool, DbError> {
-    let tenant = tx.tenant().uuid();
-    let done = sqlx::query!(
-        "UPDATE gw.bootstrap_token SET revoked_at = $3
-          WHERE tenant_id = $1 AND id = $2 AND spent_at IS NULL AND revoked_at IS NULL",
-        tenant,
-        id.uuid(),
-        now,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Takes back the open tokens that let `agent` in again: the newest counts.
-pub(super) async fn revoke_tokens_of(tx: &mut TenantTx, agent: AgentId, now: OffsetDateTime) -> Result<(), DbError> {
-    let tenant = tx.tenant().uuid();
-    sqlx::query!(
-        "UPDATE gw.bootstrap_token SET revoked_at = $3
-          WHERE tenant_id = $1 AND agent_id = $2 AND spent_at IS NULL AND revoked_at IS NULL",
-        tenant,
-        agent.uuid(),
-        now,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn tokens(
-    tx: &mut TenantTx,
-    filter: OfCluster,
-    window: Window,
-    now: OffsetDateTime,
-) -> Result<Vec<TokenOut>, DbError> {
-    let tenant = tx.tenant().uuid();
     let rows = sqlx::query!(
-        "SELECT id, cluster_id, host_id, name, auto, created_at, created_by, expires_at, revoked_at, spent_at, spent_from,
-                spent_agent
-           FROM gw.bootstrap_token
-          WHERE tenant_id = $1 AND id < $2 AND ($3::uuid IS NULL OR cluster_id = $3) ORDER BY id DESC LIMIT $4",
-        tenant,
-        window.before,
-        filter.cluster_id.map(ClusterId::uuid),
-        window.rows,
+        "SELECT id, public_key FROM gw.agent WHERE id = ANY ($1) AND state = 'active'",
+        &ids
     )
     .fetch_all(tx.conn())
     .await?;
-    let tokens = rows.into_iter().map(|row| {
-        let spent = first_use(row.spent_at, row.spent_from, row.spent_agent);
-        TokenOut {
-            id: row.id.into(),
-            cluster_id: row.cluster_id.into(),
-            host_id: row.host_id.map(HostId::from),
-            name: row.name,
-            auto: row.auto,
-            state: TokenState::of(spent.clone(), row.revoked_at.is_some(), row.expires_at, now).as_str(),
-            created_at: row.created_at,
-            created_by: row.created_by,
-            expires_at: row.expires_at,
-            spent_at: row.spent_at,
-            spent_from: spent.as_ref().map(|first| first.from.clone()),
-            spent_by: spent.map(|first| first.agent),
-        }
-    });
-    Ok(tokens.collect())
+    Ok(rows.into_iter().map(|row| (row.id.into(), row.public_key)).collect())
 }
 
 /// An agent to be let in.
@@ -278,13 +105,15 @@ pub(super) struct Locked {
     pub(super) public_key: Vec<u8>,
     pub(super) csr: Vec<u8>,
     pub(super) certificate: Option<(Vec<u8>, OffsetDateTime)>,
+    pub(super) version: u64,
 }
 
 /// The agent, locked until the transaction ends.
 pub(super) async fn lock_agent(tx: &mut TenantTx, id: AgentId) -> Result<Option<Locked>, DbError> {
     let tenant = tx.tenant().uuid();
     let row = sqlx::query!(
-        "SELECT cluster_id, name, state, epoch, public_key, csr, certificate, certificate_until FROM gw.agent
+        "SELECT cluster_id, name, state, epoch, public_key, csr, certificate, certificate_until, version
+           FROM gw.agent
           WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE",
         tenant,
         id.uuid(),
@@ -300,6 +129,7 @@ pub(super) async fn lock_agent(tx: &mut TenantTx, id: AgentId) -> Result<Option<
             public_key: row.public_key,
             csr: row.csr,
             certificate: row.certificate.zip(row.certificate_until),
+            version: row.version.unsigned_abs(),
         })
     })
     .transpose()
@@ -359,10 +189,24 @@ pub(super) async fn replace_key(
     Ok(())
 }
 
+/// Another name for a locked agent.
+pub(super) async fn rename(tx: &mut TenantTx, id: AgentId, name: &Slug) -> Result<(), DbError> {
+    let tenant = tx.tenant().uuid();
+    let done = sqlx::query!(
+        "UPDATE gw.agent SET name = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2",
+        tenant,
+        id.uuid(),
+        name.as_str(),
+    )
+    .execute(tx.conn())
+    .await?;
+    one(done.rows_affected())
+}
+
 pub(super) async fn set_state(tx: &mut TenantTx, id: AgentId, state: AgentState) -> Result<(), DbError> {
     let tenant = tx.tenant().uuid();
     let done = sqlx::query!(
-        "UPDATE gw.agent SET state = $3 WHERE tenant_id = $1 AND id = $2",
+        "UPDATE gw.agent SET state = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2",
         tenant,
         id.uuid(),
         state.as_str(),
@@ -377,7 +221,7 @@ pub(super) async fn put_out(tx: &mut TenantTx, id: AgentId, state: AgentState) -
     let tenant = tx.tenant().uuid();
     let done = sqlx::query!(
         "WITH ended AS (UPDATE gw.agent_session SET jti = NULL, jti_until = NULL WHERE tenant_id = $1 AND agent_id = $2)
-         UPDATE gw.agent SET state = $3, epoch = epoch + 1 WHERE tenant_id = $1 AND id = $2",
+         UPDATE gw.agent SET state = $3, epoch = epoch + 1, version = version + 1 WHERE tenant_id = $1 AND id = $2",
         tenant,
         id.uuid(),
         state.as_str(),
@@ -408,137 +252,6 @@ pub(super) async fn set_certificate(
     .execute(tx.conn())
     .await?;
     one(done.rows_affected())
-}
-
-/// Begins the chain of an agent, or gives it another first link as long as none was used. Whether none was.
-pub(super) async fn begin_chain(
-    tx: &mut TenantTx,
-    cluster: ClusterId,
-    id: AgentId,
-    hash: [u8; 32],
-) -> Result<bool, DbError> {
-    let tenant = tx.tenant().uuid();
-    let done = sqlx::query!(
-        "INSERT INTO gw.agent_session AS s (tenant_id, cluster_id, agent_id, chain_hash) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (tenant_id, agent_id) DO UPDATE SET chain_hash = $4 WHERE s.position = 1",
-        tenant,
-        cluster.uuid(),
-        id.uuid(),
-        hash.as_slice(),
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// The chain of an agent and its last answer, sealed.
-pub(super) struct StoredChain {
-    pub(super) chain: Chain,
-    pub(super) answer: Option<Vec<u8>>,
-    pub(super) opened_from: Option<String>,
-}
-
-/// The chain, locked until the transaction ends.
-pub(super) async fn lock_chain(tx: &mut TenantTx, id: AgentId) -> Result<Option<StoredChain>, DbError> {
-    let tenant = tx.tenant().uuid();
-    let row = sqlx::query!(
-        "SELECT position, chain_hash, request_hash, answer, opened_from FROM gw.agent_session
-          WHERE tenant_id = $1 AND agent_id = $2 FOR UPDATE",
-        tenant,
-        id.uuid(),
-    )
-    .fetch_optional(tx.conn())
-    .await?;
-    row.map(|row| {
-        Ok(StoredChain {
-            chain: Chain {
-                position: row.position.unsigned_abs(),
-                hash: hash(&row.chain_hash)?,
-                request: row.request_hash.as_deref().map(hash).transpose()?,
-            },
-            answer: row.answer,
-            opened_from: row.opened_from,
-        })
-    })
-    .transpose()
-}
-
-/// What an opening leaves behind.
-pub(super) struct Opened<'a> {
-    pub(super) chain: Chain,
-    pub(super) request: [u8; 32],
-    pub(super) answer: &'a [u8],
-    pub(super) from: &'a str,
-    pub(super) at: OffsetDateTime,
-    pub(super) jti: &'a str,
-    pub(super) jti_until: OffsetDateTime,
-}
-
-pub(super) async fn advance(tx: &mut TenantTx, id: AgentId, opened: Opened<'_>) -> Result<(), DbError> {
-    let tenant = tx.tenant().uuid();
-    let done = sqlx::query!(
-        "UPDATE gw.agent_session SET position = $3, chain_hash = $4, request_hash = $5, answer = $6, opened_from = $7,
-                                     opened_at = $8, jti = $9, jti_until = $10
-          WHERE tenant_id = $1 AND agent_id = $2",
-        tenant,
-        id.uuid(),
-        opened.chain.position as i64,
-        opened.chain.hash.as_slice(),
-        opened.request.as_slice(),
-        opened.answer,
-        opened.from,
-        opened.at,
-        opened.jti,
-        opened.jti_until,
-    )
-    .execute(tx.conn())
-    .await?;
-    one(done.rows_affected())
-}
-
-/// Keeps a challenge, and drops those of the agent that are over.
-pub(super) async fn insert_challenge(
-    tx: &mut TenantTx,
-    cluster: ClusterId,
-    agent: AgentId,
-    hash: [u8; 32],
-    now: OffsetDateTime,
-    expires_at: OffsetDateTime,
-) -> Result<(), DbError> {
-    let tenant = tx.tenant().uuid();
-    sqlx::query!(
-        "WITH over AS (DELETE FROM gw.agent_challenge WHERE tenant_id = $1 AND agent_id = $3 AND expires_at <= $5)
-         INSERT INTO gw.agent_challenge (tenant_id, cluster_id, agent_id, hash, expires_at) VALUES ($1, $2, $3, $4, $6)",
-        tenant,
-        cluster.uuid(),
-        agent.uuid(),
-        hash.as_slice(),
-        now,
-        expires_at,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(())
-}
-
-/// Spends a challenge; whether it was there and in time.
-pub(super) async fn take_challenge(
-    tx: &mut TenantTx,
-    agent: AgentId,
-    hash: [u8; 32],
-    now: OffsetDateTime,
-) -> Result<bool, DbError> {
-    let tenant = tx.tenant().uuid();
-    let done = sqlx::query!(
-        "DELETE FROM gw.agent_challenge WHERE tenant_id = $1 AND agent_id = $2 AND hash = $3 AND expires_at > $4",
-        tenant,
-        agent.uuid(),
-        hash.as_slice(),
-        now,
-    )
-    .execute(tx.conn())
-    .await?;
-    Ok(done.rows_affected() == 1)
 }
 
 pub(super) async fn heard(
@@ -585,7 +298,7 @@ async fn shown(
     let tenant = tx.tenant().uuid();
     let rows = sqlx::query!(
         r#"SELECT a.id, a.cluster_id, a.host_id, a.name, a.state, a.enrolled_at, a.enrolled_from, a.certificate_until,
-                  a.software, a.clock_skew_ms, a.last_seen_at, s.opened_from AS "opened_from?"
+                  a.software, a.clock_skew_ms, a.last_seen_at, a.version, s.opened_from AS "opened_from?"
              FROM gw.agent a LEFT JOIN gw.agent_session s ON s.tenant_id = a.tenant_id AND s.agent_id = a.id
             WHERE a.tenant_id = $1 AND a.id < $2
               AND ($3::uuid IS NULL OR a.cluster_id = $3)
@@ -616,6 +329,7 @@ async fn shown(
                 software: row.software,
                 clock_skew_ms: row.clock_skew_ms,
                 last_seen_at: row.last_seen_at,
+                version: row.version.unsigned_abs(),
             })
         })
         .collect()
@@ -625,18 +339,12 @@ fn state(word: &str) -> Result<AgentState, DbError> {
     AgentState::parse(word).ok_or_else(|| damaged(format!("an agent in the unknown state {word}")))
 }
 
-fn hash(bytes: &[u8]) -> Result<[u8; 32], DbError> {
-    bytes
-        .try_into()
-        .map_err(|_| damaged("a hash of a session that has not 32 bytes".to_owned()))
-}
-
-fn damaged(what: String) -> DbError {
+pub(super) fn damaged(what: String) -> DbError {
     sqlx::Error::Decode(what.into()).into()
 }
 
 /// A row that was read under its lock was there a moment ago.
-fn one(rows: u64) -> Result<(), DbError> {
+pub(super) fn one(rows: u64) -> Result<(), DbError> {
     if rows == 1 {
         Ok(())
     } else {

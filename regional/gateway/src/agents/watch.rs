@@ -7,10 +7,7 @@ use crate::app::App;
 use exarch_common_base::AgentId;
 use exarch_common_pg::SystemTx;
 use exarch_common_runtime::{Nudge, Reconcile, run_reconciler};
-use std::{
-    collections::{BTreeSet, HashSet},
-    time::Duration,
-};
+use std::{collections::BTreeSet, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Watches until `stop`: each second, and at once when a replica tells.
@@ -44,20 +41,26 @@ impl Reconcile for Watch {
     async fn pass(&mut self) -> anyhow::Result<u64> {
         let app = &self.app;
         app.agents.limits.tidy();
-        let connected: BTreeSet<AgentId> = app
+        let connected: BTreeSet<(AgentId, Vec<u8>)> = app
             .agent_connections
             .peers()
             .iter()
-            .filter_map(|peer| agent_of(app, peer.certificate()?))
+            .filter_map(|peer| {
+                let certificate = peer.certificate()?;
+                Some((agent_of(app, certificate)?, certificate.public_key.clone()))
+            })
             .collect();
         if connected.is_empty() {
             return Ok(0);
         }
-        let connected: Vec<AgentId> = connected.into_iter().collect();
+        let ids: Vec<AgentId> = connected.iter().map(|(agent, _)| *agent).collect();
         let mut tx = SystemTx::begin(&app.sweep_pool, Self::NAME).await?;
-        let active: HashSet<AgentId> = store::active(&mut tx, &connected).await?.into_iter().collect();
+        let active = store::active(&mut tx, &ids).await?;
         tx.commit().await?;
-        let out = connected.into_iter().filter(|agent| !active.contains(agent));
-        Ok(out.map(|agent| app.agents.put_out(app, agent) as u64).sum())
+        // Also the key that an agent had before it came in again: whoever still has it is the copy.
+        let out = connected.iter().filter(|(agent, key)| active.get(agent) != Some(key));
+        Ok(out
+            .map(|(agent, _)| app.agents.put_out(app, *agent, active.get(agent).map(Vec::as_slice)) as u64)
+            .sum())
     }
 }

@@ -21,8 +21,9 @@ use utoipa_axum::routes;
 
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(
+    api.lists(
         RouteKind::Needs(perm::audit::List::PERMISSION),
+        &["gw_list_audit"],
         routes!(list::list_audit),
     )
 }

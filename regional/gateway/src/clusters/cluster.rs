@@ -1,5 +1,6 @@
 //! A cluster.
 use exarch_common_base::ClusterId;
+use exarch_common_http::Versioned;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -23,5 +24,13 @@ impl Cluster {
     /// Where it is.
     pub fn path(&self) -> String {
         format!("/v1/clusters/{}", self.id)
+    }
+
+    /// As an answer.
+    pub fn versioned(self) -> Versioned<Self> {
+        Versioned {
+            version: self.version,
+            body: self,
+        }
     }
 }

@@ -9,7 +9,10 @@ use crate::{
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::Slug;
-use exarch_common_http::{Created, Json, Problem};
+use exarch_common_http::{
+    Created, Json, Problem,
+    repeats::{Kept, Once},
+};
 use exarch_common_pg::{OnConstraint, TenantTx};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -29,24 +32,28 @@ pub(super) struct NewCluster {
 pub(super) async fn create_cluster(
     State(app): State<App>,
     caller: UserCaller,
+    once: Once,
     Json(input): Json<NewCluster>,
-) -> Result<Created<Cluster>, Problem> {
+) -> Result<Kept, Problem> {
     let permit = caller.check::<perm::cluster::Create>(Target::Tenant(caller.tenant_id()))?;
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
     let cluster = store::insert(&mut tx, app.ambient.id(), &input.name, app.ambient.now())
         .await
-        .on_constraint("cluster_name_key", || {
-            Problem::conflict("cluster-name-taken")
-                .detail("Another cluster of your tenant has this name; choose a different one.")
-                .error("/name", "is taken")
-        })?;
+        .on_constraint("cluster_name_key", name_taken)?;
     usage::take(&app, &mut tx, Counted::Clusters).await?;
     let entry = audit::entry(&caller, &permit, "cluster", cluster.id);
     audit::record(&mut tx, &entry.after(serde_json::json!({ "name": cluster.name }))).await?;
-    tx.commit().await?;
-    Ok(Created {
+    let id = cluster.id;
+    let answer = Created {
         location: cluster.path(),
         version: cluster.version,
         body: cluster,
-    })
+    };
+    once.commit(tx, id, answer).await
+}
+
+pub(super) fn name_taken() -> Problem {
+    Problem::conflict("cluster-name-taken")
+        .detail("Another cluster of your tenant has this name; choose a different one.")
+        .error("/name", "is taken")
 }

@@ -19,9 +19,5 @@ pub(super) async fn get_cluster(
 ) -> Result<Versioned<Cluster>, Problem> {
     let permit = caller.check::<perm::cluster::Read>(Target::Cluster(caller.tenant_id(), id))?;
     let found = store::find(&app.app_pool, &caller.within(&permit), id).await?;
-    let cluster = found.ok_or_else(nothing_here)?;
-    Ok(Versioned {
-        version: cluster.version,
-        body: cluster,
-    })
+    Ok(found.ok_or_else(nothing_here)?.versioned())
 }

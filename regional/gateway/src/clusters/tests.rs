@@ -1,4 +1,7 @@
-use crate::testing::{Actor, Limits, World, told};
+use crate::{
+    agents::testing::{address, enrol, key, token},
+    testing::{Actor, Limits, World, told},
+};
 use exarch_common_authz::Role;
 use exarch_common_base::ClusterId;
 use serde_json::json;
@@ -201,4 +204,86 @@ async fn readers_may_not_create_and_nobody_may_look() {
         .get("/v1/clusters")
         .await
         .problem(401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_cluster_in_which_something_is_left_is_not_deleted_and_says_what() {
+    let world = World::new().await;
+    let tenant = world.tenant("a", Limits::default());
+    let admin = world.person(tenant, Role::TenantAdmin);
+    for kind in ["hosts", "agents", "resources"] {
+        let cluster = admin.cluster(kind).await;
+        let inside = match kind {
+            "hosts" => format!("/v1/hosts/{}", admin.host(cluster, "x").await),
+            "resources" => format!("/v1/resources/{}", admin.resource(cluster, "x").await),
+            _ => format!("/v1/agents/{}", world.agent(tenant, cluster, "x").await.caller.id),
+        };
+        let path = format!("/v1/clusters/{cluster}");
+        let refused = admin.delete(&path).await.problem(409, "cluster-not-empty");
+        assert_eq!(refused[kind], 1, "{refused}");
+        assert!(
+            refused["detail"].as_str().unwrap().contains(&format!("1 {kind}")),
+            "{refused}"
+        );
+        match kind {
+            "agents" => drop(admin.post(&format!("{inside}/revoke"), json!({})).await.expect(200)),
+            _ => drop(admin.delete(&inside).await.expect(204)),
+        }
+        admin.delete(&path).await.expect(204);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_cluster_counts_no_more_and_nothing_comes_into_it() {
+    let world = World::new().await;
+    let limits = Limits {
+        clusters: Some(1),
+        ..Limits::default()
+    };
+    let tenant = world.tenant("a", limits);
+    let admin = world.person(tenant, Role::TenantAdmin);
+    let cluster = admin.cluster("one").await;
+    let token = token(&admin, cluster, json!({ "name": "edge-1" })).await;
+    admin
+        .post("/v1/clusters", json!({ "name": "two" }))
+        .await
+        .problem(409, "entitlement-limit");
+    admin.delete(&format!("/v1/clusters/{cluster}")).await.expect(204);
+    admin.cluster("two").await;
+    for (path, body) in [
+        ("/v1/hosts", json!({ "cluster_id": cluster, "name": "x" })),
+        (
+            "/v1/resources",
+            json!({ "cluster_id": cluster, "name": "x", "kind": "volume" }),
+        ),
+        ("/v1/bootstrap-tokens", json!({ "cluster_id": cluster })),
+    ] {
+        let refused = admin.post(path, body).await.problem(404, "not-found");
+        assert_eq!(refused["errors"][0]["pointer"], "/cluster_id", "{path}");
+    }
+    let (_, csr) = key();
+    let late = enrol(&world.app, address(1), &token, &csr, None);
+    late.await.problem(410, "bootstrap-token-revoked");
+}
+
+#[tokio::test]
+async fn of_a_deletion_and_what_comes_in_at_the_same_time_one_is_refused() {
+    let world = World::new().await;
+    let admin = world.person(world.tenant("a", Limits::default()), Role::TenantAdmin);
+    for round in 0..12 {
+        let cluster = admin.cluster(&format!("c{round}")).await;
+        let path = format!("/v1/clusters/{cluster}");
+        let body = json!({ "cluster_id": cluster, "name": "x" });
+        let (deleted, made) = match round % 2 {
+            0 => tokio::join!(admin.delete(&path), admin.post("/v1/hosts", body)),
+            _ => {
+                let (made, deleted) = tokio::join!(admin.post("/v1/hosts", body), admin.delete(&path));
+                (deleted, made)
+            }
+        };
+        match (deleted.status.as_u16(), made.status.as_u16()) {
+            (204, 404) | (409, 201) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }

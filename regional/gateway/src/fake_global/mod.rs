@@ -8,6 +8,7 @@ use crate::{
     app::{App, Pools},
     federation, router,
     settings::Settings,
+    testing::stream::Stream,
 };
 use axum::{
     Router,
@@ -445,6 +446,16 @@ impl Caller {
         let status = response.status();
         let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
         (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// Watches a list.
+    pub(crate) async fn watch(&self, path: &str, token: &str) -> Stream {
+        let request = Request::builder()
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::ACCEPT, "text/event-stream");
+        let request = request.body(Body::empty()).unwrap();
+        Stream::of(self.0.clone().oneshot(request).await.unwrap())
     }
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {

@@ -2,14 +2,17 @@
 use super::{Host, store};
 use crate::{
     app::App,
-    audit,
-    gate::{UserCaller, nothing_here},
+    audit, clusters,
+    gate::UserCaller,
     usage::{self, Counted},
 };
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::{ClusterId, Slug};
-use exarch_common_http::{Created, Json, Problem};
+use exarch_common_http::{
+    Created, Json, Problem,
+    repeats::{Kept, Once},
+};
 use exarch_common_pg::{DbError, TenantTx};
 use serde::Deserialize;
 use serde_json::json;
@@ -33,10 +36,12 @@ pub(super) struct NewHost {
 pub(super) async fn create_host(
     State(app): State<App>,
     caller: UserCaller,
+    once: Once,
     Json(input): Json<NewHost>,
-) -> Result<Created<Host>, Problem> {
+) -> Result<Kept, Problem> {
     let permit = caller.check::<perm::host::Create>(Target::Cluster(caller.tenant_id(), input.cluster_id))?;
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
+    clusters::hold(&mut tx, input.cluster_id).await?;
     let host = store::insert(
         &mut tx,
         app.ambient.id(),
@@ -50,20 +55,20 @@ pub(super) async fn create_host(
     let entry = audit::entry(&caller, &permit, "host", host.id);
     let after = json!({ "name": host.name, "cluster_id": host.cluster_id });
     audit::record(&mut tx, &entry.after(after)).await?;
-    tx.commit().await?;
-    Ok(Created {
+    let id = host.id;
+    let answer = Created {
         location: host.path(),
         version: host.version,
         body: host,
-    })
+    };
+    once.commit(tx, id, answer).await
 }
 
-fn refused(error: DbError) -> Problem {
+pub(super) fn refused(error: DbError) -> Problem {
     match error.constraint() {
         Some("host_name_key") => Problem::conflict("host-name-taken")
             .detail("Another host of this cluster has this name; choose a different one.")
             .error("/name", "is taken"),
-        Some("host_cluster_fkey") => nothing_here().error("/cluster_id", "is no cluster of yours"),
         _ => error.into(),
     }
 }

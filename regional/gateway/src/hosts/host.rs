@@ -1,5 +1,6 @@
 //! A host.
 use exarch_common_base::{ClusterId, HostId};
+use exarch_common_http::Versioned;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -26,5 +27,13 @@ impl Host {
     /// Where it is.
     pub fn path(&self) -> String {
         format!("/v1/hosts/{}", self.id)
+    }
+
+    /// As an answer.
+    pub fn versioned(self) -> Versioned<Self> {
+        Versioned {
+            version: self.version,
+            body: self,
+        }
     }
 }

@@ -1,4 +1,7 @@
-use crate::testing::{Limits, World, told};
+use crate::{
+    agents::testing::{address, enrol, key, token},
+    testing::{Limits, World, told},
+};
 use exarch_common_authz::Role;
 use exarch_common_base::{ClusterId, HostId};
 use serde_json::json;
@@ -138,4 +141,59 @@ async fn what_cannot_be_read_is_refused_with_where() {
         .await
         .problem(400, "malformed-query");
     admin.get("/v1/hosts?cluster=x").await.problem(400, "malformed-query");
+}
+
+#[tokio::test]
+async fn a_host_is_deleted_once_its_agent_is_out_and_counts_no_more() {
+    let world = World::new().await;
+    let limits = Limits {
+        hosts: Some(1),
+        ..Limits::default()
+    };
+    let admin = world.person(world.tenant("a", limits), Role::TenantAdmin);
+    let cluster = admin.cluster("edge").await;
+    let host = admin.host(cluster, "h1").await;
+    let bound = |name: &str| json!({ "host_id": host, "name": name, "auto": true });
+    let used = token(&admin, cluster, bound("edge-1")).await;
+    let unused = token(&admin, cluster, bound("edge-2")).await;
+    let enrolled = enrol(&world.app, address(1), &used, &key().1, None).await.expect(200);
+    let path = format!("/v1/hosts/{host}");
+    let refused = admin.delete(&path).await.problem(409, "host-has-agent");
+    assert_eq!(refused["agent"], "edge-1");
+    let revoke = format!("/v1/agents/{}/revoke", enrolled["agent"].as_str().unwrap());
+    admin.post(&revoke, json!({})).await.expect(200);
+    admin.delete(&path).await.expect(204);
+    let late = enrol(&world.app, address(2), &unused, &key().1, None).await;
+    late.problem(410, "bootstrap-token-revoked");
+    let bound = admin
+        .post(
+            "/v1/bootstrap-tokens",
+            json!({ "cluster_id": cluster, "host_id": host }),
+        )
+        .await
+        .problem(422, "invalid-value");
+    assert_eq!(bound["errors"][0]["pointer"], "/host_id");
+    admin.host(cluster, "h2").await;
+}
+
+#[tokio::test]
+async fn of_a_deletion_and_an_agent_that_comes_in_at_the_same_time_one_is_refused() {
+    let world = World::new().await;
+    let admin = world.person(world.tenant("a", Limits::default()), Role::TenantAdmin);
+    let cluster = admin.cluster("edge").await;
+    for round in 0..8 {
+        let host = admin.host(cluster, &format!("h{round}")).await;
+        let bound = json!({ "host_id": host, "name": format!("edge-{round}"), "auto": true });
+        let token = token(&admin, cluster, bound).await;
+        let csr = key().1;
+        let path = format!("/v1/hosts/{host}");
+        let (deleted, came) = tokio::join!(
+            admin.delete(&path),
+            enrol(&world.app, address(round), &token, &csr, None)
+        );
+        match (deleted.status.as_u16(), came.status.as_u16()) {
+            (204, 410) | (409, 200) => {}
+            other => panic!("{other:?}"),
+        }
+    }
 }

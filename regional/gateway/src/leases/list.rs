@@ -9,26 +9,30 @@ use crate::{
     gate::{UserCaller, nothing_here},
     paging::{self, Window},
 };
-use axum::extract::State;
+use axum::{extract::State, http::HeaderMap};
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::LeaseId;
-use exarch_common_http::{Json, List, Page, PageQuery, Path, Problem};
+use exarch_common_http::{Json, List, Page, PageQuery, Path, Problem, sse::wants_events};
 use exarch_common_pg::TenantTx;
 use std::time::Duration;
 
-/// List leases, newest first, those that have ended too.
+/// List leases, newest first, those that have ended too. A stream of them leaves `remaining_ms` out: it would change all the time.
 #[utoipa::path(get, path = "/v1/leases", tag = "leases", params(PageQuery, LeaseFilter),
     responses((status = 200, body = Page<LeaseOut>)))]
 pub(super) async fn list_leases(
     State(app): State<App>,
     caller: UserCaller,
+    headers: HeaderMap,
     List { page, filter }: List<LeaseFilter>,
 ) -> Result<Json<Page<LeaseOut>>, Problem> {
     let permit = caller.check::<perm::lease::List>(Target::Clusters(caller.tenant_id()))?;
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
     let leases = store::page(&mut tx, &filter, Window::of(&page)).await?;
     tx.commit().await?;
-    let leases = leases.into_iter().map(|lease| seen_here(&app, lease)).collect();
+    let leases = match wants_events(&headers) {
+        true => leases,
+        false => leases.into_iter().map(|lease| seen_here(&app, lease)).collect(),
+    };
     Ok(Json(paging::page(leases, &page, |lease| lease.id.uuid())))
 }
 

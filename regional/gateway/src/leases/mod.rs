@@ -67,8 +67,17 @@ impl Leases {
 /// # Errors
 /// The database's.
 pub async fn held(app: &App, tx: &mut TenantTx, resource: ResourceId) -> Result<Option<HeldBy>, DbError> {
+    let held = current(app, tx, resource).await?;
+    Ok(held.filter(|held| !held.remaining.is_zero()))
+}
+
+/// Who has a lease on `resource` whose end nobody has marked yet, be it seen quiet or not.
+///
+/// # Errors
+/// The database's.
+pub async fn current(app: &App, tx: &mut TenantTx, resource: ResourceId) -> Result<Option<HeldBy>, DbError> {
     let found = store::newest(tx, resource).await?;
-    let held = found
+    Ok(found
         .filter(|found| found.lease.state.is_current())
         .map(|found| HeldBy {
             agent: found.lease.holder.agent,
@@ -77,8 +86,7 @@ pub async fn held(app: &App, tx: &mut TenantTx, resource: ResourceId) -> Result<
                 .seen()
                 .left(resource, found.lease.version(), app.ambient.boot()),
             name: found.name,
-        });
-    Ok(held.filter(|held| !held.remaining.is_zero()))
+        }))
 }
 
 /// Those of `seen`, fences that guards have seen, which this database has never given: it has lost commits, or a guard was told by

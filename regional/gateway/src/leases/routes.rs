@@ -7,8 +7,12 @@ use utoipa_axum::routes;
 
 /// What people may call.
 pub fn routes(api: Api<App>) -> Api<App> {
-    api.route(RouteKind::Needs(lease::List::PERMISSION), routes!(list::list_leases))
-        .route(RouteKind::Needs(lease::Read::PERMISSION), routes!(list::get_lease))
+    api.lists(
+        RouteKind::Needs(lease::List::PERMISSION),
+        &["gw_list_lease"],
+        routes!(list::list_leases),
+    )
+    .route(RouteKind::Needs(lease::Read::PERMISSION), routes!(list::get_lease))
 }
 
 /// What agents may call.

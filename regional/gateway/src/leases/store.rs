@@ -94,7 +94,7 @@ pub(super) async fn lock_ground(
              FROM gw.resource r
              JOIN gw.agent a ON a.tenant_id = r.tenant_id AND a.cluster_id = r.cluster_id AND a.id = $4
             CROSS JOIN gw.region_state s
-            WHERE r.tenant_id = $1 AND r.cluster_id = $2 AND r.id = $3
+            WHERE r.tenant_id = $1 AND r.cluster_id = $2 AND r.id = $3 AND r.deleted_at IS NULL
               FOR NO KEY UPDATE OF r FOR SHARE OF a"#,
         tenant,
         cluster.uuid(),

@@ -4,15 +4,14 @@ use super::{
     resource::TTL_MS,
     store::{self, NewRow},
 };
-use crate::{
-    app::App,
-    audit,
-    gate::{UserCaller, nothing_here},
-};
+use crate::{app::App, audit, clusters, gate::UserCaller};
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::{ClusterId, Slug};
-use exarch_common_http::{Created, Json, Problem};
+use exarch_common_http::{
+    Created, Json, Problem,
+    repeats::{Kept, Once},
+};
 use exarch_common_pg::{DbError, TenantTx};
 use serde::Deserialize;
 use serde_json::json;
@@ -41,16 +40,11 @@ pub(super) struct NewResource {
 pub(super) async fn create_resource(
     State(app): State<App>,
     caller: UserCaller,
+    once: Once,
     Json(input): Json<NewResource>,
-) -> Result<Created<Resource>, Problem> {
+) -> Result<Kept, Problem> {
     let permit = caller.check::<perm::resource::Create>(Target::Cluster(caller.tenant_id(), input.cluster_id))?;
-    let ttl_ms = input.ttl_ms.unwrap_or(app.settings.leases.ttl.as_millis() as u64);
-    if !TTL_MS.contains(&ttl_ms) {
-        let reason = format!("expected a number from {} to {}", TTL_MS.start(), TTL_MS.end());
-        return Err(Problem::unprocessable("invalid-value")
-            .detail("A value in the body cannot be accepted; see errors.")
-            .error("/ttl_ms", reason));
-    }
+    let ttl_ms = checked_ttl(input.ttl_ms.unwrap_or(app.settings.leases.ttl.as_millis() as u64))?;
     let row = NewRow {
         id: app.ambient.id(),
         cluster: input.cluster_id,
@@ -60,25 +54,37 @@ pub(super) async fn create_resource(
         now: app.ambient.now(),
     };
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
+    clusters::hold(&mut tx, input.cluster_id).await?;
     let resource = store::insert(&mut tx, row).await.map_err(refused)?;
     let entry = audit::entry(&caller, &permit, "resource", resource.id);
     let after =
         json!({ "name": resource.name, "cluster_id": resource.cluster_id, "kind": resource.kind, "ttl_ms": ttl_ms });
     audit::record(&mut tx, &entry.after(after)).await?;
-    tx.commit().await?;
-    Ok(Created {
+    let id = resource.id;
+    let answer = Created {
         location: resource.path(),
         version: resource.version,
         body: resource,
-    })
+    };
+    once.commit(tx, id, answer).await
 }
 
-fn refused(error: DbError) -> Problem {
+/// How long a lease may last.
+pub(super) fn checked_ttl(ttl_ms: u64) -> Result<u64, Problem> {
+    if TTL_MS.contains(&ttl_ms) {
+        return Ok(ttl_ms);
+    }
+    let reason = format!("expected a number from {} to {}", TTL_MS.start(), TTL_MS.end());
+    Err(Problem::unprocessable("invalid-value")
+        .detail("A value in the body cannot be accepted; see errors.")
+        .error("/ttl_ms", reason))
+}
+
+pub(super) fn refused(error: DbError) -> Problem {
     match error.constraint() {
         Some("resource_name_key") => Problem::conflict("resource-name-taken")
             .detail("Another resource of this cluster has this name; choose a different one.")
             .error("/name", "is taken"),
-        Some("resource_cluster_fkey") => nothing_here().error("/cluster_id", "is no cluster of yours"),
         _ => error.into(),
     }
 }

@@ -1,5 +1,6 @@
 //! A resource.
 use exarch_common_base::{ClusterId, ResourceId};
+use exarch_common_http::Versioned;
 use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 use time::OffsetDateTime;
@@ -56,5 +57,13 @@ impl Resource {
     /// Where it is.
     pub fn path(&self) -> String {
         format!("/v1/resources/{}", self.id)
+    }
+
+    /// As an answer.
+    pub fn versioned(self) -> Versioned<Self> {
+        Versioned {
+            version: self.version,
+            body: self,
+        }
     }
 }

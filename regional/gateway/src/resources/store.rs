@@ -40,7 +40,7 @@ pub(super) async fn find(tx: &mut TenantTx, id: ResourceId) -> Result<Option<Res
     let row = sqlx::query_as!(
         Row,
         "SELECT id, cluster_id, name, kind, ttl_ms, version, created_at FROM gw.resource
-          WHERE tenant_id = $1 AND id = $2",
+          WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL",
         tenant,
         id.uuid(),
     )
@@ -49,13 +49,90 @@ pub(super) async fn find(tx: &mut TenantTx, id: ResourceId) -> Result<Option<Res
     row.map(Row::read).transpose()
 }
 
+/// The resource, locked until the transaction ends against other changes, [`hold`], and grants of a lease on it.
+pub(super) async fn lock(tx: &mut TenantTx, id: ResourceId) -> Result<Option<Resource>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        "SELECT id, cluster_id, name, kind, ttl_ms, version, created_at FROM gw.resource
+          WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE",
+        tenant,
+        id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    row.map(Row::read).transpose()
+}
+
+/// Whether the resource is there, in this cluster; it stays so until the transaction ends.
+pub(super) async fn hold(tx: &mut TenantTx, cluster: ClusterId, id: ResourceId) -> Result<bool, DbError> {
+    let tenant = tx.tenant().uuid();
+    let found = sqlx::query_scalar!(
+        "SELECT id FROM gw.resource
+          WHERE tenant_id = $1 AND cluster_id = $2 AND id = $3 AND deleted_at IS NULL FOR SHARE",
+        tenant,
+        cluster.uuid(),
+        id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(found.is_some())
+}
+
+/// What may change of a locked resource.
+pub(super) async fn save(tx: &mut TenantTx, id: ResourceId, name: &str, ttl_ms: u64) -> Result<Resource, DbError> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        "UPDATE gw.resource SET name = $3, ttl_ms = $4, version = version + 1 WHERE tenant_id = $1 AND id = $2
+         RETURNING id, cluster_id, name, kind, ttl_ms, version, created_at",
+        tenant,
+        id.uuid(),
+        name,
+        ttl_ms as i64,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    row.read()
+}
+
+/// Deletes a locked resource. Its row stays, and with it those of its leases: the highest fence is in the newest of them.
+pub(super) async fn delete(tx: &mut TenantTx, id: ResourceId, now: OffsetDateTime) -> Result<(), DbError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "UPDATE gw.resource SET deleted_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2",
+        tenant,
+        id.uuid(),
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The name of a workload that runs under a lease on the resource.
+pub(super) async fn used_by(tx: &mut TenantTx, resource: &Resource) -> Result<Option<String>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let name = sqlx::query_scalar!(
+        "SELECT name FROM gw.workload
+          WHERE tenant_id = $1 AND cluster_id = $2 AND resource_id = $3 AND deleted_at IS NULL ORDER BY id LIMIT 1",
+        tenant,
+        resource.cluster_id.uuid(),
+        resource.id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(name)
+}
+
 /// Those of the window, newest first.
 pub(super) async fn page(tx: &mut TenantTx, filter: OfCluster, window: Window) -> Result<Vec<Resource>, DbError> {
     let tenant = tx.tenant().uuid();
     let rows = sqlx::query_as!(
         Row,
         "SELECT id, cluster_id, name, kind, ttl_ms, version, created_at FROM gw.resource
-          WHERE tenant_id = $1 AND id < $2 AND ($3::uuid IS NULL OR cluster_id = $3) ORDER BY id DESC LIMIT $4",
+          WHERE tenant_id = $1 AND id < $2 AND ($3::uuid IS NULL OR cluster_id = $3) AND deleted_at IS NULL
+          ORDER BY id DESC LIMIT $4",
         tenant,
         window.before,
         filter.cluster_id.map(ClusterId::uuid),

@@ -1,6 +1,7 @@
-use crate::testing::{Limits, World, told};
+use crate::testing::{Limits, World, told, whole};
 use exarch_common_authz::Role;
 use exarch_common_base::{ClusterId, ResourceId};
+use exarch_common_pg::TenantTx;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -127,4 +128,69 @@ async fn a_resource_shows_the_highest_fence_that_was_given_for_it() {
     assert_eq!(shown["fence"], "1.1");
     let shown = admin.get(&format!("/v1/resources/{other}")).await.expect(200);
     assert!(shown.get("fence").is_none());
+}
+
+#[tokio::test]
+async fn the_time_of_the_next_lease_changes_within_its_range() {
+    let world = World::new().await;
+    let admin = world.person(world.tenant("a", Limits::default()), Role::TenantAdmin);
+    let cluster = admin.cluster("edge").await;
+    let path = format!("/v1/resources/{}", admin.resource(cluster, "v").await);
+    for wrong in [4_999, 300_001] {
+        let refused = admin.change(&path, json!({ "ttl_ms": wrong })).await;
+        let refused = refused.problem(422, "invalid-value");
+        assert_eq!(refused["errors"][0]["pointer"], "/ttl_ms");
+    }
+    let changed = admin.change(&path, json!({ "ttl_ms": 60_000 })).await.expect(200);
+    assert_eq!((&changed["ttl_ms"], &changed["name"]), (&json!(60_000), &json!("v")));
+    let rows = admin.get("/v1/audit?action=resource.update").await.expect(200);
+    assert_eq!(rows["items"][0]["before"], json!({ "name": "v", "ttl_ms": 30_000 }));
+    assert_eq!(rows["items"][0]["after"], json!({ "name": "v", "ttl_ms": 60_000 }));
+}
+
+#[tokio::test]
+async fn a_resource_is_deleted_when_nobody_holds_it_and_no_workload_uses_it() {
+    let world = World::new().await;
+    let tenant = world.tenant("a", Limits::default());
+    let admin = world.person(tenant, Role::TenantAdmin);
+    let cluster = admin.cluster("edge").await;
+    let resource = admin.resource(cluster, "v").await;
+    let path = format!("/v1/resources/{resource}");
+    let driver = json!({ "kind": "process", "argv": ["x"], "volume": "/v" });
+    let body = json!({ "cluster_id": cluster, "name": "db", "resource_id": resource, "driver": driver });
+    let workload = admin.post("/v1/workloads", body.clone()).await.expect(201);
+    let refused = admin.delete(&path).await.problem(409, "resource-in-use");
+    assert_eq!(refused["workload"], "db");
+    let workload = format!("/v1/workloads/{}", workload["id"].as_str().unwrap());
+    admin.delete(&workload).await.expect(204);
+    let agent = world.agent(tenant, cluster, "edge-1").await;
+    world.lease(resource, &agent).await;
+    let refused = admin.delete(&path).await.problem(409, "lease-held");
+    assert_eq!(refused["holder"], "edge-1");
+    world
+        .run(tenant, "UPDATE gw.lease SET state = 'released', ended_at = now()")
+        .await;
+    admin.delete(&path).await.expect(204);
+    let late = admin.post("/v1/workloads", body).await.problem(404, "not-found");
+    assert_eq!(late["errors"][0]["pointer"], "/resource_id");
+    // the lease is history, and its fence stays the highest
+    let leases = admin
+        .get(&format!("/v1/leases?resource_id={resource}"))
+        .await
+        .expect(200);
+    assert_eq!(
+        (&leases["items"][0]["fence"], &leases["items"][0]["resource"]),
+        (&json!("1.1"), &json!("v"))
+    );
+}
+
+#[tokio::test]
+async fn what_guarantees_that_fences_rise_for_ever_can_be_removed_by_no_request() {
+    let world = World::new().await;
+    let tenant = world.tenant("a", Limits::default());
+    for sql in ["DELETE FROM gw.resource", "DELETE FROM gw.lease", "TRUNCATE gw.lease"] {
+        let mut tx = TenantTx::begin(&world.app.app_pool, &whole(tenant)).await.unwrap();
+        let refused = sqlx::raw_sql(sql).execute(tx.conn()).await.unwrap_err();
+        assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "42501", "{sql}");
+    }
 }

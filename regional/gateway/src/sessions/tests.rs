@@ -21,6 +21,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use time::macros::datetime;
 
+mod streams;
+
 struct Fixture {
     ambient: Ambient,
     clock: ManualClock,

@@ -51,6 +51,8 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
     } = things;
     let get = |route, id: &dyn ToString| probe(Method::GET, route, &id.to_string(), None);
     let post = |route, id: &dyn ToString, body| probe(Method::POST, route, &id.to_string(), Some(body));
+    let patch = |route, id: &dyn ToString, body| probe(Method::PATCH, route, &id.to_string(), Some(body));
+    let delete = |route, id: &dyn ToString| probe(Method::DELETE, route, &id.to_string(), None);
     let filtered = |route: &'static str, query: String| Probe {
         path: format!("{route}?{query}"),
         ..probe(Method::GET, route, "", None)
@@ -59,7 +61,11 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
     let mut all = vec![
         get("/v1/clusters/{id}", cluster),
         post("/v1/clusters", &"", json!({ "name": name })),
+        patch("/v1/clusters/{id}", cluster, json!({ "name": name })),
+        delete("/v1/clusters/{id}", cluster),
         get("/v1/hosts/{id}", host),
+        patch("/v1/hosts/{id}", host, json!({ "name": name })),
+        delete("/v1/hosts/{id}", host),
         post("/v1/hosts", &"", json!({ "cluster_id": cluster, "name": name })),
         get("/v1/resources/{id}", resource),
         post(
@@ -67,7 +73,15 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
             &"",
             json!({ "cluster_id": cluster, "name": name, "kind": "volume" }),
         ),
+        patch("/v1/resources/{id}", resource, json!({ "name": name, "ttl_ms": 6000 })),
+        delete("/v1/resources/{id}", resource),
         get("/v1/workloads/{id}", workload),
+        patch(
+            "/v1/workloads/{id}",
+            workload,
+            json!({ "name": name, "driver": driver }),
+        ),
+        delete("/v1/workloads/{id}", workload),
         post(
             "/v1/workloads",
             &"",
@@ -80,18 +94,19 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
         ),
         post("/v1/workloads/{id}/stop", workload, json!({ "agent_id": agent })),
         get("/v1/agents/{id}", agent),
+        patch("/v1/agents/{id}", agent, json!({ "name": name })),
         post("/v1/agents/{id}/approve", agent, json!({})),
         post("/v1/agents/{id}/suspend", agent, json!({ "reason": "probed" })),
         post("/v1/agents/{id}/resume", agent, json!({})),
         post("/v1/agents/{id}/re-enrol", agent, json!({})),
         post("/v1/agents/{id}/revoke", agent, json!({ "reason": "probed" })),
-        probe(Method::DELETE, "/v1/agents/{id}", &agent.to_string(), None),
+        delete("/v1/agents/{id}", agent),
         post(
             "/v1/bootstrap-tokens",
             &"",
             json!({ "cluster_id": cluster, "host_id": host, "auto": true }),
         ),
-        probe(Method::DELETE, "/v1/bootstrap-tokens/{id}", &token.to_string(), None),
+        delete("/v1/bootstrap-tokens/{id}", token),
         get("/v1/leases/{id}", lease),
         filtered("/v1/leases", format!("resource_id={resource}")),
         filtered("/v1/audit", format!("target_id={cluster}")),
@@ -177,7 +192,11 @@ async fn what_belongs_to_one_tenant_is_told_from_nothing_by_no_answer_to_another
 
 async fn send(actor: &Actor<'_>, probe: &Probe) -> (u16, Value) {
     let body = probe.body.as_ref().map(Value::to_string);
-    let answer = actor.send(probe.method.clone(), &probe.path, body).await;
+    // a condition that whatever is there would meet
+    let condition = [("if-match", "*")];
+    let answer = actor
+        .send_with(probe.method.clone(), &probe.path, &condition, body)
+        .await;
     (answer.status.as_u16(), answer.body)
 }
 

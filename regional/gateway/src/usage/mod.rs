@@ -3,7 +3,7 @@ mod store;
 
 use crate::app::App;
 use exarch_common_http::Problem;
-use exarch_common_pg::TenantTx;
+use exarch_common_pg::{DbError, TenantTx};
 
 /// What an entitlement counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,14 @@ impl Counted {
         match self {
             Self::Clusters => "clusters",
             Self::Hosts => "hosts",
+        }
+    }
+
+    /// One of it, as clusters and hosts.
+    const fn one(self) -> (i64, i64) {
+        match self {
+            Self::Clusters => (1, 0),
+            Self::Hosts => (0, 1),
         }
     }
 }
@@ -50,4 +58,12 @@ pub async fn take(app: &App, tx: &mut TenantTx, what: Counted) -> Result<(), Pro
             .with("counted", what.as_str())),
         _ => Ok(()),
     }
+}
+
+/// Counts one less of `what`, which the tenant had: it was deleted.
+///
+/// # Errors
+/// The database's.
+pub async fn give_back(tx: &mut TenantTx, what: Counted) -> Result<(), DbError> {
+    store::remove_one(tx, what).await
 }

@@ -8,11 +8,15 @@ use crate::{
     app::App,
     audit,
     gate::{UserCaller, nothing_here},
+    resources,
 };
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::{ClusterId, ResourceId, Slug};
-use exarch_common_http::{Created, Json, Problem};
+use exarch_common_http::{
+    Created, Json, Problem,
+    repeats::{Kept, Once},
+};
 use exarch_common_pg::{DbError, TenantTx};
 use serde::Deserialize;
 use serde_json::json;
@@ -40,43 +44,53 @@ pub(super) struct NewWorkload {
 pub(super) async fn create_workload(
     State(app): State<App>,
     caller: UserCaller,
+    once: Once,
     Json(input): Json<NewWorkload>,
-) -> Result<Created<Workload>, Problem> {
+) -> Result<Kept, Problem> {
     let permit = caller.check::<perm::workload::Create>(Target::Cluster(caller.tenant_id(), input.cluster_id))?;
-    if let Some((at, reason)) = input.driver.fault() {
-        return Err(Problem::unprocessable("invalid-value")
-            .detail("A value in the body cannot be accepted; see errors.")
-            .error(format!("/driver{at}"), reason));
-    }
+    let driver = checked(input.driver)?;
     let row = NewRow {
         id: app.ambient.id(),
         cluster: input.cluster_id,
         name: &input.name,
         resource: input.resource_id,
-        driver: &input.driver,
+        driver: &driver,
         now: app.ambient.now(),
     };
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
+    if !resources::hold(&mut tx, input.cluster_id, input.resource_id).await? {
+        return Err(nothing_here().error("/resource_id", "is no resource of this cluster"));
+    }
     let workload = store::insert(&mut tx, row).await.map_err(refused)?;
     let entry = audit::entry(&caller, &permit, "workload", workload.id);
     // Arguments stay out of the audit: people put secrets into them, whatever they are told.
     let after =
         json!({ "name": workload.name, "cluster_id": workload.cluster_id, "resource_id": workload.resource_id });
     audit::record(&mut tx, &entry.after(after)).await?;
-    tx.commit().await?;
-    Ok(Created {
+    let id = workload.id;
+    let answer = Created {
         location: workload.path(),
         version: workload.version,
         body: workload,
-    })
+    };
+    once.commit(tx, id, answer).await
 }
 
-fn refused(error: DbError) -> Problem {
+/// A driver that an agent could run.
+pub(super) fn checked(driver: WorkloadDriver) -> Result<WorkloadDriver, Problem> {
+    match driver.fault() {
+        None => Ok(driver),
+        Some((at, reason)) => Err(Problem::unprocessable("invalid-value")
+            .detail("A value in the body cannot be accepted; see errors.")
+            .error(format!("/driver{at}"), reason)),
+    }
+}
+
+pub(super) fn refused(error: DbError) -> Problem {
     match error.constraint() {
         Some("workload_name_key") => Problem::conflict("workload-name-taken")
             .detail("Another workload of this cluster has this name; choose a different one.")
             .error("/name", "is taken"),
-        Some("workload_resource_fkey") => nothing_here().error("/resource_id", "is no resource of this cluster"),
         _ => error.into(),
     }
 }

@@ -22,8 +22,5 @@ pub(super) async fn get_workload(
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
     let workload = store::find(&mut tx, id).await?.ok_or_else(nothing_here)?;
     tx.commit().await?;
-    Ok(Versioned {
-        version: workload.version,
-        body: workload,
-    })
+    Ok(workload.versioned())
 }

@@ -6,6 +6,7 @@
 //! notification wakes the agent's long poll; a notification that is lost is made good within a quarter of a second.
 mod assignments;
 mod create;
+mod delete;
 mod get;
 mod list;
 mod routes;
@@ -13,6 +14,7 @@ mod start;
 mod status;
 mod stop;
 mod store;
+mod update;
 mod waiters;
 mod workload;
 

@@ -57,7 +57,7 @@ pub(super) async fn find(tx: &mut TenantTx, id: WorkloadId) -> Result<Option<Wor
     let row = sqlx::query_as!(
         Row,
         r#"SELECT id, cluster_id, name, resource_id, driver AS "driver: Json<WorkloadDriver>", version, created_at
-             FROM gw.workload WHERE tenant_id = $1 AND id = $2"#,
+             FROM gw.workload WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL"#,
         tenant,
         id.uuid(),
     )
@@ -71,7 +71,7 @@ pub(super) async fn touch(tx: &mut TenantTx, id: WorkloadId) -> Result<Option<Wo
     let tenant = tx.tenant().uuid();
     let row = sqlx::query_as!(
         Row,
-        r#"UPDATE gw.workload SET version = version + 1 WHERE tenant_id = $1 AND id = $2
+        r#"UPDATE gw.workload SET version = version + 1 WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
            RETURNING id, cluster_id, name, resource_id, driver AS "driver: Json<WorkloadDriver>", version, created_at"#,
         tenant,
         id.uuid(),
@@ -81,6 +81,81 @@ pub(super) async fn touch(tx: &mut TenantTx, id: WorkloadId) -> Result<Option<Wo
     Ok(with_agents(tx, row.into_iter().collect()).await?.pop())
 }
 
+/// The same as it is, locked in the same way.
+pub(super) async fn lock(tx: &mut TenantTx, id: WorkloadId) -> Result<Option<Workload>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        r#"SELECT id, cluster_id, name, resource_id, driver AS "driver: Json<WorkloadDriver>", version, created_at
+             FROM gw.workload WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL FOR NO KEY UPDATE"#,
+        tenant,
+        id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(with_agents(tx, row.into_iter().collect()).await?.pop())
+}
+
+/// The name of an agent that runs the workload or is to run it. One that was told to stop runs it until it says that it has
+/// stopped, or until it has no lease on the resource any more: what runs, runs under a lease.
+pub(super) async fn runs_on(tx: &mut TenantTx, workload: &Workload) -> Result<Option<String>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let agent = sqlx::query_scalar!(
+        "SELECT g.name
+           FROM gw.assignment a JOIN gw.agent g ON g.tenant_id = a.tenant_id AND g.id = a.agent_id
+          WHERE a.tenant_id = $1 AND a.workload_id = $2
+            AND (a.desired <> 'stop'
+                 OR (a.reported_at IS NULL OR a.reported_at < a.changed_at OR a.state IN ('waiting', 'running'))
+                    AND EXISTS (SELECT FROM gw.lease l
+                                 WHERE l.tenant_id = a.tenant_id AND l.resource_id = $3 AND l.agent_id = a.agent_id
+                                   AND l.state IN ('active', 'revoking')))
+          ORDER BY a.agent_id LIMIT 1",
+        tenant,
+        workload.id.uuid(),
+        workload.resource_id.uuid(),
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(agent)
+}
+
+/// What may change of a workload.
+pub(super) struct Spec {
+    pub(super) name: String,
+    pub(super) driver: WorkloadDriver,
+}
+
+/// Another specification for a locked workload.
+pub(super) async fn save(tx: &mut TenantTx, locked: Workload, spec: Spec) -> Result<Workload, DbError> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        Row,
+        r#"UPDATE gw.workload SET name = $3, driver = $4, version = version + 1 WHERE tenant_id = $1 AND id = $2
+           RETURNING id, cluster_id, name, resource_id, driver AS "driver: Json<WorkloadDriver>", version, created_at"#,
+        tenant,
+        locked.id.uuid(),
+        spec.name,
+        Json(&spec.driver) as _,
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(row.with(locked.agents))
+}
+
+/// Deletes a locked workload.
+pub(super) async fn delete(tx: &mut TenantTx, id: WorkloadId, now: OffsetDateTime) -> Result<(), DbError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "UPDATE gw.workload SET deleted_at = $3, version = version + 1 WHERE tenant_id = $1 AND id = $2",
+        tenant,
+        id.uuid(),
+        now,
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
 /// Those of the window, newest first.
 pub(super) async fn page(tx: &mut TenantTx, filter: OfCluster, window: Window) -> Result<Vec<Workload>, DbError> {
     let tenant = tx.tenant().uuid();
@@ -88,7 +163,8 @@ pub(super) async fn page(tx: &mut TenantTx, filter: OfCluster, window: Window) -
         Row,
         r#"SELECT id, cluster_id, name, resource_id, driver AS "driver: Json<WorkloadDriver>", version, created_at
              FROM gw.workload
-            WHERE tenant_id = $1 AND id < $2 AND ($3::uuid IS NULL OR cluster_id = $3) ORDER BY id DESC LIMIT $4"#,
+            WHERE tenant_id = $1 AND id < $2 AND ($3::uuid IS NULL OR cluster_id = $3) AND deleted_at IS NULL
+            ORDER BY id DESC LIMIT $4"#,
         tenant,
         window.before,
         filter.cluster_id.map(ClusterId::uuid),

@@ -1,5 +1,6 @@
 //! A workload, and what may be asked of it.
 use exarch_common_base::{AgentId, ClusterId, Fence, ResourceId, WorkloadId};
+use exarch_common_http::Versioned;
 use exarch_common_wire::agent::{Driver, WorkloadState};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -39,6 +40,14 @@ impl Workload {
     /// Where it is.
     pub fn path(&self) -> String {
         format!("/v1/workloads/{}", self.id)
+    }
+
+    /// As an answer.
+    pub fn versioned(self) -> Versioned<Self> {
+        Versioned {
+            version: self.version,
+            body: self,
+        }
     }
 }
 

@@ -141,8 +141,7 @@ impl Certified {
         certificate: &pki::Peer,
     ) -> Result<Self, Problem> {
         let peer = parts.extensions.get::<Peer>().ok_or_else(unauthenticated)?;
-        app.agents.limits.caller(peer.addr.ip())?;
-        app.agents.limits.session(id, route)?;
+        app.agents.limits.session(id, route, peer.addr.ip())?;
         Ok(Self {
             id,
             certificate: certificate.clone(),

@@ -1,7 +1,7 @@
 //! `POST /agent/v1/session/challenge`.
-use super::authenticate::Certified;
+use super::{authenticate::Certified, store};
 use crate::{
-    agents::{agent::AgentState, enrol::not_active, limits::SessionRoute, store},
+    agents::{agent::AgentState, enrol::not_active, limits::SessionRoute},
     app::App,
 };
 use axum::{extract::State, http::request::Parts};

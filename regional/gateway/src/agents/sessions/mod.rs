@@ -5,6 +5,7 @@
 mod authenticate;
 mod challenge;
 mod open;
+pub(super) mod store;
 mod token;
 
 pub(super) use authenticate::{Certified, Memory, agent_of};

@@ -1,12 +1,16 @@
 //! `POST /agent/v1/session`.
-use super::{authenticate::Certified, token};
+use super::{
+    authenticate::Certified,
+    store::{self as chains, Opened, StoredChain},
+    token,
+};
 use crate::{
     agents::{
         Wire,
         agent::{AgentState, Link, Turn},
         enrol::not_active,
         limits::SessionRoute,
-        store::{self, Opened, Standpoint, StoredChain},
+        store::{self, Standpoint},
         unauthenticated,
     },
     app::App,
@@ -67,7 +71,7 @@ pub(in crate::agents) async fn open_session(
     if locked.state != AgentState::Active {
         return Err(not_active(locked.state));
     }
-    let stored = store::lock_chain(&mut tx, agent.id)
+    let stored = chains::lock_chain(&mut tx, agent.id)
         .await?
         .ok_or_else(unauthenticated)?;
     match stored.chain.judge(&link, &request) {
@@ -113,7 +117,7 @@ async fn next(
     request: [u8; 32],
 ) -> Result<Json<SessionOpened>, Problem> {
     let now = app.ambient.now();
-    if !store::take_challenge(&mut tx, agent.id, sha256(input.challenge.as_bytes()), now).await? {
+    if !chains::take_challenge(&mut tx, agent.id, sha256(input.challenge.as_bytes()), now).await? {
         return Err(Problem::conflict("challenge-unknown")
             .detail("The challenge was used or is over; get a new one and sign the same chain value with it."));
     }
@@ -138,7 +142,7 @@ async fn next(
         jti: &claims.jti,
         jti_until: now + token::LIFE,
     };
-    store::advance(&mut tx, agent.id, leaves).await?;
+    chains::advance(&mut tx, agent.id, leaves).await?;
     tx.commit().await?;
     app.agents.memory.forget(agent.id);
     Ok(Json(opened))
@@ -179,7 +183,7 @@ async fn quarantine(
         .after(json!({ "state": after, "address": agent.address }));
     audit::record(&mut tx, &agent.origin.stamp(entry)).await?;
     tx.commit().await?;
-    app.agents.put_out(app, agent.id);
+    app.agents.put_out(app, agent.id, None);
     metrics::counter!("exarch_agents_quarantined_total").increment(1);
     // The one line with addresses: whoever reads the alarm must go to both.
     tracing::error!(agent.id = %agent.id, first, second = agent.address,

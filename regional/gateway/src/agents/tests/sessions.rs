@@ -1,5 +1,5 @@
 use crate::{
-    agents::testing::{TestAgent, address, call, peer},
+    agents::testing::{TestAgent, address, call, enrol, key, peer},
     testing::{Actor, Limits, World},
 };
 use exarch_common_authz::Role;
@@ -11,7 +11,11 @@ use exarch_common_wire::{
     names,
 };
 use serde_json::json;
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 async fn tenant(world: &World) -> (Actor<'_>, ClusterId) {
     let admin = world.person(world.tenant("a", Limits::default()), Role::TenantAdmin);
@@ -137,7 +141,15 @@ async fn a_copied_identity_ends_in_both_places_and_the_alarm_names_both() {
     let (mine, my_address) = (agent.chain.clone(), agent.address);
     (agent.chain, agent.address) = (stolen, address(66));
     let opening = agent.opening(&agent.challenge(&world.app).await);
+    let log = Log::default();
+    let alarm = log.listen();
     agent.send(&world.app, &opening).await.problem(403, "agent-quarantined");
+    drop(alarm);
+    let told = log.text();
+    let told = told.lines().find(|line| line.contains("ERROR")).expect("an alarm");
+    for named in [&agent.enrolled.agent.to_string(), "192.0.2.1\"", "192.0.2.66\""] {
+        assert!(told.contains(named), "{named} is not in {told}");
+    }
     // the genuine one is out, too, by its token and by its chain
     (agent.chain, agent.address) = (mine, my_address);
     agent.heartbeat(&world.app).await.problem(401, "unauthenticated");
@@ -288,15 +300,90 @@ async fn the_sixty_first_challenge_of_a_minute_is_refused_before_anything_is_loo
     let world = World::new().await;
     let (admin, cluster) = tenant(&world).await;
     let agent = TestAgent::new(&world, &admin, cluster, "edge-1", 1).await;
-    let mut limited = None;
-    for _ in 0..70 {
-        let answer = agent.post(&world.app, "/agent/v1/session/challenge", &json!({})).await;
-        if answer.status == 429 {
-            limited = Some(answer);
-            break;
-        }
+    for _ in 0..60 {
+        agent.challenge(&world.app).await;
     }
-    let limited = limited.expect("never limited");
-    assert!(limited.headers.contains_key("retry-after"));
+    let limited = agent.post(&world.app, "/agent/v1/session/challenge", &json!({})).await;
+    assert_eq!(limited.headers["retry-after"], "1");
     limited.problem(429, "too-many-requests");
+}
+
+#[tokio::test]
+async fn forged_openings_are_counted_before_their_signatures_are_looked_at() {
+    let world = World::new().await;
+    let (admin, cluster) = tenant(&world).await;
+    let agent = TestAgent::new(&world, &admin, cluster, "edge-1", 1).await;
+    let mut forged = agent.opening("made-up");
+    forged.signature = "AAAA".to_owned();
+    for _ in 0..60 {
+        agent.send(&world.app, &forged).await.problem(401, "unauthenticated");
+    }
+    let limited = agent.send(&world.app, &forged).await;
+    assert_eq!(limited.headers["retry-after"], "1");
+    limited.problem(429, "too-many-requests");
+}
+
+#[tokio::test]
+async fn newcomers_are_counted_by_their_address_before_their_tokens_are_looked_at() {
+    let world = World::new().await;
+    let csr = key().1;
+    let come = |from| enrol(&world.app, from, "ebt_x", &csr, None);
+    for _ in 0..60 {
+        come(address(1)).await.problem(401, "bootstrap-token-unknown");
+    }
+    let limited = come(address(1)).await;
+    assert_eq!(limited.headers["retry-after"], "1");
+    limited.problem(429, "too-many-requests");
+    come(address(2)).await.problem(401, "bootstrap-token-unknown");
+}
+
+#[tokio::test]
+async fn a_token_that_was_followed_by_another_is_dead_after_a_restart_too() {
+    let world = World::new().await;
+    let (admin, cluster) = tenant(&world).await;
+    let mut agent = TestAgent::new(&world, &admin, cluster, "edge-1", 1).await;
+    agent.open(&world.app).await;
+    let old = agent.token.clone();
+    agent.open(&world.app).await;
+    let restarted = world.replica().await;
+    agent.heartbeat(&restarted).await.expect(204);
+    let new = std::mem::replace(&mut agent.token, old);
+    agent.heartbeat(&restarted).await.problem(401, "unauthenticated");
+    // one that a resumed agent had before it was suspended is of an older epoch
+    let path = format!("/v1/agents/{}", agent.enrolled.agent);
+    admin.post(&format!("{path}/suspend"), json!({})).await.expect(200);
+    admin.post(&format!("{path}/resume"), json!({})).await.expect(200);
+    agent.token = new;
+    for app in [&world.app, &world.replica().await] {
+        agent.heartbeat(app).await.problem(401, "unauthenticated");
+    }
+}
+
+/// What is logged on this thread.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || log.clone());
+        tracing::subscriber::set_default(subscriber.finish())
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

@@ -1,3 +1,4 @@
+mod deletion;
 mod grants;
 mod outage;
 mod renewals;
