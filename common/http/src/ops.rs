@@ -16,7 +16,9 @@ use tokio::{
 /// A check that hangs has failed.
 const CHECK_LIMIT: Duration = Duration::from_secs(2);
 
-type Run = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// How a check came out: with a note for `/readyz?verbose`, or what is wrong.
+type Outcome = Result<Option<String>, String>;
+type Run = Arc<dyn Fn() -> BoxFuture<'static, Outcome> + Send + Sync>;
 
 /// What must hold before this process wants traffic.
 #[derive(Clone)]
@@ -46,12 +48,30 @@ impl Checks {
     where
         F: Future<Output = Result<(), String>> + Send + 'static,
     {
-        self.checks.push((name, Arc::new(move || Box::pin(check()))));
+        let run = move || -> BoxFuture<'static, Outcome> {
+            let outcome = check();
+            Box::pin(async move { outcome.await.map(|()| None) })
+        };
+        self.checks.push((name, Arc::new(run)));
+        self
+    }
+
+    /// Adds one that has a word to say also when all is well, shown at `/readyz?verbose`.
+    #[must_use]
+    pub fn with_note<F>(mut self, name: &'static str, check: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<String, String>> + Send + 'static,
+    {
+        let run = move || -> BoxFuture<'static, Outcome> {
+            let outcome = check();
+            Box::pin(async move { outcome.await.map(Some) })
+        };
+        self.checks.push((name, Arc::new(run)));
         self
     }
 
     /// Runs all of them at once; each name with its outcome, in the order of registration.
-    pub async fn run(&self) -> Vec<(&'static str, Result<(), String>)> {
+    pub async fn run(&self) -> Vec<(&'static str, Result<Option<String>, String>)> {
         join_all(self.checks.iter().map(|(name, check)| async move {
             let outcome = tokio::time::timeout(self.limit, check())
                 .await
@@ -111,8 +131,9 @@ async fn ready(State(ops): State<Ops>, RawQuery(query): RawQuery) -> Response {
     for (name, outcome) in &outcomes {
         // Writing to a String does not fail.
         let _ = match outcome {
-            Ok(()) if verbose => writeln!(text, "[+]{name} ok"),
-            Ok(()) => Ok(()),
+            Ok(Some(note)) if verbose => writeln!(text, "[+]{name} ok: {note}"),
+            Ok(None) if verbose => writeln!(text, "[+]{name} ok"),
+            Ok(_) => Ok(()),
             Err(why) => writeln!(text, "[-]{name} failed: {why}"),
         };
     }

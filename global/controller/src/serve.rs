@@ -4,7 +4,7 @@ use crate::{
     app::Pools,
     command::{Secrets, pools},
     federation,
-    keys::{Keys, KeysError},
+    keys::{self, Keys, KeysError},
     mail::Outbound,
     router,
     settings::{Mail, Settings},
@@ -67,7 +67,9 @@ pub async fn run(ambient: Ambient, settings: Settings, file: PathBuf) -> anyhow:
         &serving,
     )
     .await?;
-    let ops = ops::router(checks(&life, &pools.app), move || metrics.render());
+    keys::report(None, ambient.now());
+    let seen: Arc<OnceLock<Keys>> = Arc::default();
+    let ops = ops::router(checks(&ambient, &life, &pools.app, &seen), move || metrics.render());
     let ops = standard(ops, &LayerOptions::new(ambient.clone(), "ops"));
     let at = listen(&life, "ops", settings.ops.listen, ops, &serving).await?;
     life.alive_while("ops listener", move || ops::answers(at));
@@ -78,6 +80,7 @@ pub async fn run(ambient: Ambient, settings: Settings, file: PathBuf) -> anyhow:
         let ready = async {
             starting.status("waiting for the database");
             let keys = wait_for_database(&ambient, &pools.app, &secrets, &settings.public.url).await?;
+            let _ = seen.set(keys.clone());
             let listener = settings.public.listen;
             let app = App::new(
                 ambient,
@@ -195,8 +198,8 @@ async fn listen(
     Ok(at)
 }
 
-fn checks(life: &Lifecycle, pool: &AppPool) -> Checks {
-    let (life, pool) = (life.clone(), pool.clone());
+fn checks(ambient: &Ambient, life: &Lifecycle, pool: &AppPool, seen: &Arc<OnceLock<Keys>>) -> Checks {
+    let (ambient, life, pool, seen) = (ambient.clone(), life.clone(), pool.clone(), seen.clone());
     let serving = move || {
         let ready = life.is_ready();
         async move { ready.then_some(()).ok_or_else(|| "starting or stopping".to_owned()) }
@@ -205,7 +208,14 @@ fn checks(life: &Lifecycle, pool: &AppPool) -> Checks {
         let pool = pool.clone();
         async move { pool.ping().await.map(drop).map_err(|e| e.to_string()) }
     };
-    Checks::new().with("serving", serving).with("database", database)
+    let keys = move || {
+        let state = keys::check(seen.get(), ambient.now());
+        async move { state }
+    };
+    Checks::new()
+        .with("serving", serving)
+        .with("database", database)
+        .with_note("user-signing-keys", keys)
 }
 
 /// Waits until there is a database with our schema and keys that open.

@@ -6,11 +6,13 @@ mod jwks;
 mod make;
 mod ring;
 mod rotate;
+mod state;
 mod store;
 
 pub use make::{Made, make_missing};
 pub use ring::{Ring, UserKey};
 pub use rotate::Rotation;
+pub use state::{State, check, report, state};
 
 use crate::app::App;
 use arc_swap::ArcSwap;
@@ -69,6 +71,7 @@ pub struct Authority {
 }
 
 struct Loaded {
+    /// When the store was asked last.
     at: OffsetDateTime,
     ring: Ring,
     authority: Arc<Authority>,

@@ -17,6 +17,8 @@ impl Reconcile for Rotation {
 
     async fn pass(&mut self) -> anyhow::Result<u64> {
         let app = &self.0;
+        // also when nobody answers below: that is when the state gets worse
+        super::report(Some(&app.keys), app.ambient.now());
         let mut tx = SystemTx::begin(&app.app_pool, "keys").await?;
         app.keys.reload(&app.ambient, &mut tx, &app.sealer).await?;
         tx.rollback().await?;
@@ -24,6 +26,7 @@ impl Reconcile for Rotation {
         if changed {
             passports::nudge(app);
         }
+        super::report(Some(&app.keys), app.ambient.now());
         Ok(changed.into())
     }
 }
