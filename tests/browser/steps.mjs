@@ -1,7 +1,7 @@
 // What the mock can show and a federation at hand may not: second factor, forced change, choice and switch of the tenant,
 // a session that ends under the page, pages that do not exist.
 import { FIRST_CODE } from '../../global/dashboard/mock/api.js';
-import { PASSWORD } from '../../global/dashboard/mock/world.js';
+import { PASSWORD, globex } from '../../global/dashboard/mock/world.js';
 import { audit } from './audit.mjs';
 import { equal } from './checks.mjs';
 import { enter, person } from './person.mjs';
@@ -131,6 +131,17 @@ export const steps = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await page.getByLabel('New password', { exact: true }).fill(PASSWORD);
       await page.getByRole('button', { name: 'Change password' }).click();
       await page.getByRole('heading', { name: 'Your password is changed' }).waitFor();
+    });
+    await check(`an invitation is accepted by a link in a mail (${theme})`, async () => {
+      const membership = { id: 'mem_guest', tenant: globex, roles: ['auditor'], regions: [], created_at: '2026-03-01T12:00:00Z' };
+      api.invitations.set(`of-${theme}`, { email: `new-${theme}@elsewhere.example`, membership });
+      await page.goto('about:blank');
+      await page.goto(`${base}/invite#of-${theme}`);
+      await page.getByRole('heading', { name: 'Work in Globex' }).waitFor();
+      await look('invitation');
+      await page.getByLabel('Password', { exact: true }).fill(PASSWORD);
+      await page.getByRole('button', { name: 'Accept' }).click();
+      await page.getByRole('heading', { name: 'You are in Globex' }).waitFor();
     });
     await check(`a page that does not exist says so (${theme})`, async () => {
       await page.goto(`${base}/no/such/page`);

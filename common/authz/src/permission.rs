@@ -140,6 +140,10 @@ permissions! {
         list List Read "List where a person of the tenant is signed in to it.";
         revoke Revoke Write "End a person's sessions in the tenant.";
     }
+    settings in Tenant {
+        read Read Read "Show the settings of the tenant.";
+        update Update Write "Change the settings of the tenant.";
+    }
     membership in Tenant {
         list List Read "List who belongs to the tenant and with which roles.";
         grant Grant Write "Give a person a role in the tenant.";

@@ -151,6 +151,8 @@ impl Role {
                         "user.update",
                         "session.list",
                         "session.revoke",
+                        "settings.read",
+                        "settings.update",
                         "membership.list",
                         "membership.grant",
                         "membership.revoke",

@@ -111,6 +111,7 @@ ids! {
     SessionId "ses" "a session";
     MembershipId "mem" "a membership";
     EntitlementId "ent" "an entitlement";
+    InvitationId "inv" "an invitation";
     RoleId "rol" "a role";
     BindingId "bnd" "a role binding";
     TokenId "tok" "a join or bootstrap token";

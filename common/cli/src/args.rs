@@ -1,7 +1,7 @@
 //! The flags that every command takes, and the table of commands.
 use crate::{
-    Failure, agent, audit, cluster, context::Context, continuity, entitlement, host, lease, login, logout, manual,
-    membership, region, resource, sessions, tenant, times, user, version, whoami, workload,
+    Failure, agent, audit, cluster, context::Context, continuity, entitlement, host, invitation, lease, login, logout,
+    manual, membership, region, resource, sessions, tenant, times, user, version, whoami, workload,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
@@ -101,6 +101,9 @@ pub enum Command {
     /// People of the tenant in force
     #[command(subcommand)]
     User(user::Command),
+    /// Invitations into the tenant in force
+    #[command(subcommand)]
+    Invitation(invitation::Command),
     /// Roles of people in the tenant in force
     #[command(subcommand)]
     Membership(membership::Command),
@@ -158,6 +161,7 @@ impl Command {
             Self::Tenant(command) => tenant::run(cx, command).await,
             Self::Entitlement(command) => entitlement::run(cx, command).await,
             Self::User(command) => user::run(cx, command).await,
+            Self::Invitation(command) => invitation::run(cx, command).await,
             Self::Membership(command) => membership::run(cx, command).await,
             Self::Cluster(command) => cluster::run(cx, command).await,
             Self::Host(command) => host::run(cx, command).await,
@@ -203,6 +207,7 @@ mod tests {
             found.extend(
                 command
                     .get_arguments()
+                    .filter(|arg| arg.get_action().takes_values())
                     .filter_map(|arg| arg.get_long())
                     .map(str::to_owned),
             );

@@ -29,6 +29,7 @@ mod continuity;
 mod device;
 mod entitlement;
 mod host;
+mod invitation;
 mod lease;
 mod login;
 mod logout;

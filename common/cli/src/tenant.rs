@@ -86,6 +86,12 @@ pub enum Command {
         #[arg(long)]
         reason: String,
     },
+    /// Show what the tenant in force asks of its people, or change it
+    Settings {
+        /// Whether everybody in the tenant gives a second factor at each sign-in
+        #[arg(long, value_parser = ["optional", "required"])]
+        second_factor: Option<String>,
+    },
     /// Put another of your tenants in force; the session for the one before ends
     Switch {
         /// Slug or id
@@ -162,6 +168,16 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             step(cx, &key, "delete", &json!({ "reason": reason })).await
         }
         Command::Restore { key, reason } => step(cx, &key, "restore", &json!({ "reason": reason })).await,
+        Command::Settings { second_factor } => {
+            let path = format!("/v1/tenants/{}/settings", cx.tenant()?);
+            let global = cx.global_in_tenant().await?;
+            match second_factor {
+                Some(demand) => cx
+                    .out
+                    .one(&global.put(&path, &json!({ "second_factor": demand })).await?),
+                None => cx.out.one(&global.get(&path).await?),
+            }
+        }
         Command::Switch { key } => switch(cx, &tenant_key(&key)?).await,
     }
 }

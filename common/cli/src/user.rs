@@ -26,7 +26,7 @@ pub enum Command {
     List,
     /// Show the people of the tenant in force, and then how they change, until Ctrl-C
     Watch,
-    /// Make a person with roles in the tenant in force; the initial password is shown once
+    /// Invite a person into the tenant in force by mail, or make one with an initial password
     Create {
         /// By which the person signs in
         #[arg(long)]
@@ -37,6 +37,9 @@ pub enum Command {
         /// A role of tenant scope, as tenant-admin or auditor; may be given several times
         #[arg(long = "role", value_name = "ROLE", required = true)]
         roles: Vec<String>,
+        /// Make the person at once, with a password that is shown once and handed over; without mail it is always so
+        #[arg(long)]
+        initial_password: bool,
     },
     /// Show a person of any tenant, for the provider's staff
     Find {
@@ -107,9 +110,22 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     match command {
         Command::List => listing::show(cx, false, &people()).await,
         Command::Watch => listing::show(cx, true, &people()).await,
-        Command::Create { email, name, roles } => {
-            let body = json!({ "email": email, "display_name": name, "roles": roles });
+        Command::Create {
+            email,
+            name,
+            roles,
+            initial_password,
+        } => {
+            let mut body = json!({ "email": email, "display_name": name, "roles": roles });
+            if initial_password {
+                body["initial_password"] = json!(true);
+            }
             let answer = cx.global_in_tenant().await?.post("/v1/users", &body).await?;
+            if answer.get("expires_at").is_some() {
+                return cx
+                    .out
+                    .done(&answer, &format!("An invitation is on its way to {email}."));
+            }
             bootstrap::person(cx, &answer, &answer)
         }
         Command::Find { person } => cx.out.one(&person.found(&cx.global().await?).await?),

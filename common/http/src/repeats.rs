@@ -139,6 +139,13 @@ struct Answer {
 const HEADERS: [HeaderName; 3] = [header::CONTENT_TYPE, header::ETAG, header::LOCATION];
 
 impl Once {
+    /// For an answer without a secret on a route that otherwise shows one: it is kept whole.
+    #[must_use]
+    pub fn showing_no_secret(mut self) -> Self {
+        self.repeat = Repeat::Same;
+        self
+    }
+
     /// Commits `tx` and keeps `answer`, about `made`, for repeats.
     ///
     /// # Errors

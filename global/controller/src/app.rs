@@ -25,6 +25,7 @@ const CHANNELS: &[&str] = &[
     "gc_access",
     "gc_audit",
     "gc_entitlement",
+    "gc_invitation",
     "gc_membership",
     "gc_probe",
     "gc_region",

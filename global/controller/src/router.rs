@@ -1,7 +1,7 @@
 //! The table of routes of the public listener, and the one place where rooms enter it.
 use crate::{
-    app::App, audit, device, entitlements, exchange, gate, health, keys, me, memberships, regions, second_factor,
-    sessions, sign_in, tenants, users, web,
+    app::App, audit, device, entitlements, exchange, gate, health, invitations, keys, me, memberships, regions,
+    second_factor, sessions, sign_in, tenants, users, web,
 };
 use axum::Router;
 use exarch_common_http::{
@@ -21,6 +21,7 @@ pub fn api(gate: impl Gate) -> Api<App> {
         .room(tenants::routes)
         .room(memberships::routes)
         .room(users::routes)
+        .room(invitations::routes)
         .room(entitlements::routes)
         .room(audit::routes)
         .room(keys::routes)

@@ -226,7 +226,7 @@ impl Default for Tokens {
     }
 }
 
-/// Sessions' lives, from the sign-in on.
+/// Sessions' lives, from the sign-in on, and how many there may be.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Sessions {
@@ -236,6 +236,8 @@ pub struct Sessions {
     /// Of everybody else.
     #[serde(with = "duration")]
     pub user: Duration,
+    /// How many a person may have at a time; one more ends the oldest.
+    pub per_person: u32,
 }
 
 impl Default for Sessions {
@@ -243,6 +245,7 @@ impl Default for Sessions {
         Self {
             staff: seconds(8 * HOUR),
             user: seconds(7 * DAY),
+            per_person: 100,
         }
     }
 }
@@ -454,6 +457,7 @@ impl Validate for Sessions {
     fn validate(&self, check: &mut Check) {
         check.duration("staff", self.staff, between(5 * MINUTE, 30 * DAY));
         check.duration("user", self.user, between(5 * MINUTE, 30 * DAY));
+        check.range("per_person", self.per_person, 1..=10_000);
     }
 }
 

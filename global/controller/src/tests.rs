@@ -278,7 +278,7 @@ impl World {
             expires_at: now + time::Duration::hours(8),
         };
         let mut tx = SystemTx::begin(&self.app.app_pool, "test").await.unwrap();
-        let started = sessions::start(&self.app, tx.conn(), &session, &Source::default(), roles)
+        let (started, _) = sessions::start(&self.app, tx.conn(), &session, &Source::default(), roles)
             .await
             .unwrap();
         tx.commit().await.unwrap();

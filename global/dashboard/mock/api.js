@@ -25,6 +25,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   /** @type {Map<string, number[]>} */ const tries = new Map();
   /** @type {Map<string, string>} */ const resets = new Map();
   const table = roles();
+  /** @type {Map<string, { email: string, membership: Membership, strict?: boolean }>} */ const invitations = new Map();
   let serial = 0;
   /** @param {string} prefix */
   const next = (prefix) => `${prefix}_${String(++serial).padStart(32, '0')}`;
@@ -90,6 +91,13 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   function member(account, tenant) {
     const found = account.memberships.find(({ tenant: { id, slug } }) => id === tenant || slug === tenant);
     if (!found) throw new Refused(404, 'tenant-not-found', 'There is no such tenant, or it is not yours.');
+    return found;
+  }
+
+  /** @param {string} token */
+  function invited(token) {
+    const found = invitations.get(token);
+    if (!found) throw new Refused(410, 'token-expired', 'This invitation was used, cancelled, or is older than a day.');
     return found;
   }
 
@@ -175,6 +183,26 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       return new Response(null, { status: 204 });
     },
 
+    'POST /v1/auth/invitation': async (request) => {
+      const { email, membership, strict } = invited((await body(request, ['token'])).token);
+      const has_account = world.accounts.some((account) => account.email === email);
+      return json({ tenant: membership.tenant, email, has_account, password_characters: strict ? 12 : 15 });
+    },
+
+    'POST /v1/auth/invitation/accept': async (request) => {
+      const { token, new_password } = await body(request, ['token'], ['new_password']);
+      const { email, membership, strict } = invited(token);
+      const account = world.accounts.find((each) => each.email === email);
+      if (account && new_password) throw new Refused(422, 'account-exists', 'This address has an account: accept without a password.');
+      if (!account && (new_password ?? '').length < (strict ? 12 : 15)) {
+        throw new Refused(422, 'weak-password', 'The new password is too short.');
+      }
+      if (account) account.memberships.push(membership);
+      else world.accounts.push({ id: next('usr'), email, display_name: 'Guest', password: new_password ?? '', memberships: [membership] });
+      invitations.delete(token);
+      return json({ tenant: membership.tenant, email });
+    },
+
     'POST /v1/auth/sign-out': (request) => {
       sessions.delete(sessionOf(request).token);
       return new Response(null, { status: 204, headers: { 'set-cookie': `${COOKIE}=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0` } });
@@ -255,6 +283,8 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     world,
     /** Tokens that went out by mail, and to whom. */
     resets,
+    /** Invitations that went out by mail, by token. */
+    invitations,
     /** Ends every session, as a revocation would. */
     endSessions: () => sessions.clear(),
   };

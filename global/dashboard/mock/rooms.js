@@ -161,9 +161,13 @@ export function people({ world, now, next, needs, sessions }) {
     },
     'POST /v1/users': async (request) => {
       const session = needs(request, 'user.invite');
-      const input = await object(request, ['email', 'display_name', 'roles']);
+      const input = await object(request, ['email', 'display_name', 'roles', 'initial_password']);
       const [address, display_name] = [email(input.email, '/email'), text(input.display_name, '/display_name')];
       const roles = rolesOf(input.roles);
+      if (!input.initial_password) {
+        const expires_at = new Date(now() + 86_400_000).toISOString();
+        return json({ id: next('inv'), email: address, display_name, roles, state: 'pending', created_at: iso(), expires_at }, {}, 202);
+      }
       if (world.accounts.some((account) => account.email === address)) {
         throw wrong('/email', 'belongs to somebody already', 'email-taken', 409, 'Somebody signs in with this address already: grant that person a membership instead.');
       }

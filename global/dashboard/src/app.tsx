@@ -8,6 +8,7 @@ import { links, returnPath } from './links';
 import { RegionsPage } from './regions/RegionsPage';
 import { ErrorPage, NotFoundPage } from './shell/ErrorPage';
 import { Shell } from './shell/Shell';
+import { InvitePage } from './sign-in/InvitePage';
 import { ResetPage } from './sign-in/ResetPage';
 import { SignInPage, type Reason } from './sign-in/SignInPage';
 import { onOtherTab } from './tabs';
@@ -67,6 +68,13 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
     component: function Reset() {
       // Behind the hash, which no browser sends to a server.
       return <ResetPage token={useLocation().hash || undefined} />;
+    },
+  });
+  const inviteRoute = createRoute({
+    getParentRoute: () => rootRoute,
+    path: links.invite,
+    component: function Invite() {
+      return <InvitePage token={useLocation().hash || undefined} />;
     },
   });
   const deviceRoute = createRoute({
@@ -136,7 +144,7 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
   ] as const;
 
   const router = createRouter({
-    routeTree: rootRoute.addChildren([signInRoute, resetRoute, shellRoute.addChildren([homeRoute, deviceRoute, ...pages])]),
+    routeTree: rootRoute.addChildren([signInRoute, resetRoute, inviteRoute, shellRoute.addChildren([homeRoute, deviceRoute, ...pages])]),
     history,
     defaultPreload: 'intent',
   });

@@ -15,6 +15,7 @@ export const links = {
   signIn: '/sign-in',
   device: '/device',
   resetPassword: '/reset-password',
+  invite: '/invite',
 } as const;
 
 /**

@@ -69,6 +69,17 @@ test('somebody who has an account is added by it, in some regions and for a time
   expect(membershipOf(ada, 'ben@globex.example')).toMatchObject({ only: ['reg_us-east'], until: new Date('2099-06-01T12:00').toISOString() });
 });
 
+test('somebody is invited by mail, and nothing is shown to be passed on', async () => {
+  const ada = await at('/new/person');
+  await ada.user.click(await screen.findByRole('radio', { name: /An invitation by mail/ }));
+  await ada.user.type(screen.getByLabelText('E-mail'), 'guest@elsewhere.example');
+  await ada.user.type(screen.getByLabelText('Display name'), 'Guest');
+  await ada.user.click(screen.getByRole('checkbox', { name: /Read only/ }));
+  await ada.user.click(button('Add person'));
+  expect(await screen.findByText('An invitation is on its way to guest@elsewhere.example.')).toBeTruthy();
+  expect(membershipOf(ada, 'guest@elsewhere.example')).toBeUndefined();
+});
+
 test('a membership ends when the address was typed, and the last administrator’s does not', async () => {
   const ada = await at('/people');
   await ada.user.click(await screen.findByRole('link', { name: 'Cleo Merode' }));

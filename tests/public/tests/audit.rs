@@ -139,7 +139,7 @@ async fn a_refused_change_leaves_no_row_of_it_and_a_refusal_has_one() {
     let (_, admin) = world.tenant("north").await;
     let (_, reader) = world.member(&admin, "r@n.example", &["read-only"]).await;
     let before = all(&admin, "/v1/audit").await.len();
-    let invite = json!({"email": "r@n.example", "display_name": "R", "roles": ["read-only"]});
+    let invite = json!({"email": "r@n.example", "display_name": "R", "roles": ["read-only"], "initial_password": true});
     admin
         .post("/v1/users", invite.clone())
         .await

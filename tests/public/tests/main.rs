@@ -12,9 +12,13 @@ mod device;
 #[cfg(test)]
 mod edits;
 #[cfg(test)]
+mod invitations;
+#[cfg(test)]
 mod openapi;
 #[cfg(test)]
 mod outage;
+#[cfg(test)]
+mod password;
 #[cfg(test)]
 mod refresh;
 #[cfg(test)]
@@ -25,6 +29,8 @@ mod reset;
 mod second_factor;
 #[cfg(test)]
 mod sessions;
+#[cfg(test)]
+mod settings;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]

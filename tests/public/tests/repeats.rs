@@ -105,7 +105,7 @@ async fn a_key_that_is_none_is_refused_before_anything_happens() {
 #[tokio::test]
 async fn the_key_of_one_caller_says_nothing_to_another() {
     let scene = scene().await;
-    let body = json!({"email": "shared@north.example", "display_name": "Shared", "roles": ["read-only"]});
+    let body = json!({"email": "shared@north.example", "display_name": "Shared", "roles": ["read-only"], "initial_password": true});
     post(&scene.admin, "k", "/v1/users", &body).await.status(201);
     // another tenant's administrator with the same key and body carries out a request of their own
     let (_, south) = scene.world.tenant("south").await;
@@ -166,7 +166,8 @@ async fn a_secret_is_shown_once_and_its_repeat_names_what_was_made() {
     let region = json!({"slug": "us-east", "name": "US East", "url": "https://us.example:9440"});
     let tenant = json!({"slug": "south", "name": "South",
                         "admin": {"email": "admin@south.example", "display_name": "Admin"}});
-    let user = json!({"email": "new@north.example", "display_name": "New", "roles": ["read-only"]});
+    let user =
+        json!({"email": "new@north.example", "display_name": "New", "roles": ["read-only"], "initial_password": true});
     let totp = json!({"password": PASSWORD});
     for (client, path, body, secret, id) in [
         (owner, "/v1/regions", &region, "/join_token/token", "/region/id"),
@@ -192,7 +193,7 @@ async fn a_secret_is_shown_once_and_its_repeat_names_what_was_made() {
 #[tokio::test]
 async fn nothing_that_was_asked_or_answered_lies_open_in_the_database() {
     let scene = scene().await;
-    let body = json!({"email": "plain@north.example", "display_name": "Plain", "roles": ["read-only"]});
+    let body = json!({"email": "plain@north.example", "display_name": "Plain", "roles": ["read-only"], "initial_password": true});
     let made = post(&scene.admin, "key-in-the-clear", "/v1/users", &body)
         .await
         .status(201);

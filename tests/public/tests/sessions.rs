@@ -154,3 +154,56 @@ async fn a_session_lasts_eight_hours_for_staff_and_seven_days_for_others() {
     assert_eq!(of(&world.owner().await.get("/v1/me").await.ok()), 8);
     assert_eq!(of(&user.get("/v1/me").await.ok()), 7 * 24);
 }
+
+#[tokio::test]
+async fn one_more_than_are_allowed_ends_the_oldest_here_and_in_the_regions() {
+    let world = World::with(|settings| settings["sessions"] = serde_json::json!({"per_person": 3})).await;
+    world.region("eu-north").await;
+    let (_, first) = world.tenant("north").await;
+    let second = another(&world, ADMIN, "second/1").await;
+    first.get("/v1/me").await.ok();
+    // with the one of the first password there are three
+    let third = another(&world, ADMIN, "third/1").await;
+    first.get("/v1/me").await.ok();
+    let fourth = another(&world, ADMIN, "fourth/1").await;
+    first.get("/v1/me").await.problem(401, "unauthenticated");
+    for client in [&second, &third, &fourth] {
+        client.get("/v1/me").await.ok();
+    }
+    assert_eq!(listed(&fourth, "/v1/me/sessions").await.len(), 3);
+    let begun = fourth.get("/v1/audit?action=session.begin").await.ok();
+    assert_eq!(begun["items"][0]["after"]["displaced"], 1, "{begun}");
+    // a switch makes its own room
+    let (_, south) = world.tenant("south").await;
+    let grant = serde_json::json!({"email": ADMIN, "roles": ["auditor"]});
+    south.post("/v1/tenants/south/memberships", grant).await.status(201);
+    assert_eq!(
+        fourth
+            .post("/v1/me/tenant", serde_json::json!({"tenant": "south"}))
+            .await
+            .code,
+        200
+    );
+    second.get("/v1/me").await.ok();
+}
+
+#[tokio::test]
+async fn of_many_who_sign_in_at_once_no_more_than_allowed_stay() {
+    let world = World::with(|settings| settings["sessions"] = serde_json::json!({"per_person": 3})).await;
+    world.tenant("north").await;
+    let answers = futures_util::future::join_all((0..9).map(|_| {
+        let client = world.anyone();
+        async move { client.sign_in(ADMIN, PASSWORD).await.code }
+    }))
+    .await;
+    assert!(answers.iter().all(|code| *code == 200), "{answers:?}");
+    let alive: i64 = sqlx::query_scalar(
+        "SELECT count(*) FROM gc.session s JOIN gc.user u ON u.id = s.user_id
+          WHERE u.email_index = $1 AND s.ended_at IS NULL",
+    )
+    .bind(&world.app.keys.email_index(ADMIN)[..])
+    .fetch_one(&mut world.db().superuser().await)
+    .await
+    .unwrap();
+    assert_eq!(alive, 3);
+}

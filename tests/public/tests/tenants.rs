@@ -59,7 +59,7 @@ async fn nobody_gives_what_they_do_not_hold() {
         .post(path, json!({"user_id": user, "roles": ["read-only"]}))
         .await
         .problem(403, "permission-denied");
-    let invite = |roles: serde_json::Value| json!({"email": "n@n.example", "display_name": "N", "roles": roles});
+    let invite = |roles: serde_json::Value| json!({"email": "n@n.example", "display_name": "N", "roles": roles, "initial_password": true});
     for (roles, slug) in [
         (json!(["system-admin"]), "invalid-membership"),
         (json!(["cluster-admin"]), "invalid-membership"),
@@ -259,7 +259,7 @@ async fn a_suspended_tenant_reads_and_writes_what_its_state_leaves() {
             .await
             .unwrap();
     };
-    let invite = json!({"email": "n@n.example", "display_name": "N", "roles": ["read-only"]});
+    let invite = json!({"email": "n@n.example", "display_name": "N", "roles": ["read-only"], "initial_password": true});
     suspend("suspended(billing)").await;
     admin.get("/v1/users").await.ok();
     admin

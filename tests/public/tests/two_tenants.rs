@@ -21,6 +21,7 @@ struct Scene {
     user: String,
     membership: String,
     entitlement: String,
+    invitation: String,
 }
 
 fn probe(route: &str, scene: &Scene) -> Option<Probe> {
@@ -30,10 +31,17 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         user,
         membership,
         entitlement,
+        invitation,
     } = scene;
     let of_tenant = format!("/v1/tenants/{tenant}");
     Some(match route {
-        "GET /v1/users" | "GET /v1/audit" => Own,
+        "GET /v1/users" | "GET /v1/audit" | "GET /v1/invitations" => Own,
+        "POST /v1/invitations/{id}/resend" => Hidden(format!("/v1/invitations/{invitation}/resend"), Value::Null),
+        "DELETE /v1/invitations/{id}" => Hidden(format!("/v1/invitations/{invitation}"), Value::Null),
+        "GET /v1/tenants/{id}/settings" => Hidden(format!("{of_tenant}/settings"), Value::Null),
+        "PUT /v1/tenants/{id}/settings" => {
+            Hidden(format!("{of_tenant}/settings"), json!({"second_factor": "optional"}))
+        }
         "POST /v1/users" => Nobodys,
         "GET /v1/users/{id}" => Hidden(format!("/v1/users/{user}"), Value::Null),
         "PATCH /v1/users/{id}" => Hidden(format!("/v1/users/{user}"), json!({"display_name": "x"})),
@@ -125,6 +133,9 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         | "POST /oauth2/device_authorization"
         | "POST /oauth2/token"
         | "POST /v1/auth/password-reset"
+        | "POST /v1/auth/invitation"
+        | "POST /v1/auth/invitation/accept"
+        | "POST /v1/me/password"
         | "POST /v1/auth/password-reset/complete"
         | "GET /.well-known/jwks.json"
         | "GET /openapi.json" => Nobodys,
@@ -147,7 +158,10 @@ async fn what_is_one_tenants_never_shows_to_another() {
     let path = format!("/v1/tenants/{tenant}/entitlements");
     let entitlement = owner.post(&path, json!({"region": "eu-north"})).await.status(201);
     let memberships = north.get("/v1/tenants/north/memberships").await.ok();
+    let invite = json!({"email": "guest@north.example", "display_name": "Guest", "roles": ["read-only"]});
+    let invitation = north.post("/v1/users", invite).await.status(202);
     let scene = Scene {
+        invitation: invitation["id"].as_str().unwrap().to_owned(),
         tenant: tenant.clone(),
         user: user.clone(),
         membership: memberships["items"][0]["id"].as_str().unwrap().to_owned(),
@@ -166,7 +180,7 @@ async fn what_is_one_tenants_never_shows_to_another() {
             Some(Probe::Own) => {
                 let answer = south.get(&entry.path).await;
                 assert_eq!(answer.code, 200, "{route}");
-                for foreign in [&tenant, &user, &scene.membership, "north"] {
+                for foreign in [&tenant, &user, &scene.membership, &scene.invitation, "north"] {
                     assert!(
                         !answer.text.contains(foreign),
                         "{route} tells of {foreign}: {}",
@@ -180,7 +194,8 @@ async fn what_is_one_tenants_never_shows_to_another() {
                 // the same as for what never was
                 let nothing = path
                     .replace(&tenant, "nowhere")
-                    .replace(&user, "usr_00000000000000000000000000000000");
+                    .replace(&user, "usr_00000000000000000000000000000000")
+                    .replace(&scene.invitation, "inv_00000000000000000000000000000000");
                 let never = send(&south, method, &nothing, &body).await;
                 assert_eq!(
                     (answer.json()["type"].clone(), never.code),

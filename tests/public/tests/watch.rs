@@ -51,7 +51,7 @@ impl Stream {
 }
 
 async fn user(admin: &Client, email: &str) -> Value {
-    let body = json!({"email": email, "display_name": "New", "roles": ["read-only"]});
+    let body = json!({"email": email, "display_name": "New", "roles": ["read-only"], "initial_password": true});
     admin.post("/v1/users", body).await.status(201)
 }
 

@@ -71,7 +71,12 @@ impl Authenticator {
 impl World {
     /// With an owner.
     pub async fn new() -> Self {
-        let world = Self::empty().await;
+        Self::with(|_| {}).await
+    }
+
+    /// With an owner, and other settings.
+    pub async fn with(adjust: impl FnOnce(&mut Value)) -> Self {
+        let world = Self::without_people(adjust).await;
         let owner = setup::first_owner(&world.app, OWNER.parse().unwrap(), PASSWORD.to_owned().into()).await;
         owner.unwrap();
         world
@@ -79,25 +84,28 @@ impl World {
 
     /// With keys and nobody.
     pub async fn empty() -> Self {
-        let db = TestDb::global().await;
-        let world = Self::over(|login| db.settings(login)).await;
-        Self { db: Some(db), ..world }
+        Self::without_people(|_| {}).await
     }
 
-    /// Over any migrated database.
-    async fn over(settings_of: impl Fn(Login) -> PoolSettings) -> Self {
-        Self::over_impatient(|login| PoolSettings {
+    async fn without_people(adjust: impl FnOnce(&mut Value)) -> Self {
+        let db = TestDb::global().await;
+        let patient = |login| PoolSettings {
             acquire_timeout: Duration::from_secs(20),
-            ..settings_of(login)
-        })
-        .await
+            ..db.settings(login)
+        };
+        let world = Self::over(patient, adjust).await;
+        Self { db: Some(db), ..world }
     }
 
     /// The same, waiting for a connection no longer than the settings say.
     pub async fn over_impatient(settings_of: impl Fn(Login) -> PoolSettings) -> Self {
+        Self::over(settings_of, |_| {}).await
+    }
+
+    async fn over(settings_of: impl Fn(Login) -> PoolSettings, adjust: impl FnOnce(&mut Value)) -> Self {
         let (ambient, clock) = Ambient::manual(datetime!(2026-03-01 12:00 UTC), 7);
         let mail = tempfile::tempdir().unwrap();
-        let app = controller(settings_of, ambient, mail.path()).await;
+        let app = controller(settings_of, ambient, mail.path(), adjust).await;
         let (router, table) = router::public(app.clone());
         Self {
             app,
@@ -117,7 +125,7 @@ impl World {
             acquire_timeout: Duration::from_secs(20),
             ..self.db().settings(login)
         };
-        let app = controller(settings_of, self.app.ambient.clone(), self.mail.path()).await;
+        let app = controller(settings_of, self.app.ambient.clone(), self.mail.path(), |_| {}).await;
         Replica(router::public(app).0)
     }
 
@@ -260,7 +268,7 @@ impl World {
     pub async fn member(&self, admin: &Client, email: &str, roles: &[&str]) -> (String, Client) {
         // ids made in one millisecond have no order
         self.clock.advance(Duration::from_millis(2));
-        let body = json!({"email": email, "display_name": "Member", "roles": roles});
+        let body = json!({"email": email, "display_name": "Member", "roles": roles, "initial_password": true});
         let made = admin.post("/v1/users", body).await.status(201);
         self.first_password(email, made["initial_password"].as_str().unwrap())
             .await;
@@ -284,19 +292,25 @@ impl World {
     }
 }
 
-async fn controller(settings_of: impl Fn(Login) -> PoolSettings, ambient: Ambient, mail: &std::path::Path) -> App {
+async fn controller(
+    settings_of: impl Fn(Login) -> PoolSettings,
+    ambient: Ambient,
+    mail: &std::path::Path,
+    adjust: impl FnOnce(&mut Value),
+) -> App {
     let pools = Pools {
         listen: settings_of(Login::App),
         app: AppPool::lazy(settings_of(Login::App)),
         sweep: SweepPool::lazy(settings_of(Login::Sweep)),
     };
-    let settings = json!({
+    let mut settings = json!({
         "mail": {"transport": "file", "dir": mail},
         "database": {"app_url_file": "none", "sweep_url_file": "none"},
         "keys": {"master_file": "none", "pepper_file": "none"},
         "sign_in": {"per_minute": 1000},
         "limits": {"tenant_per_minute": 300},
     });
+    adjust(&mut settings);
     let settings: exarch_global_controller::settings::Settings = serde_json::from_value(settings).unwrap();
     let sealer = Sealer::new(&vec![7; 32].into()).unwrap();
     keys::make_missing(&ambient, &pools.app, &sealer).await.unwrap();

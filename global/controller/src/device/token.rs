@@ -7,7 +7,7 @@ use crate::{
     app::App,
     audit,
     gate::Origin,
-    memberships,
+    memberships, passports,
     sessions::{self, Session, SessionKind, Started},
     sign_in::{TenantRef, UserRef},
     users,
@@ -181,6 +181,7 @@ async fn handler(
         (Poll::Give, Some(approved)) => {
             let answer = give(&app, &origin, &mut tx, approved).await?;
             tx.commit().await?;
+            passports::nudge(&app);
             return Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response());
         }
         (Poll::Pending, _) => "authorization_pending",
@@ -206,7 +207,7 @@ async fn give(app: &App, origin: &Origin, tx: &mut SystemTx, approved: Approved)
     let seat = match approved.tenant {
         Some(tenant) => {
             let seat = memberships::seat(app, tenant, approved.user).await?;
-            Some(seat.filter(memberships::Seat::may_sign_in).ok_or_else(denied)?)
+            Some(seat.filter(|seat| seat.admits(&approved.amr)).ok_or_else(denied)?)
         }
         None => None,
     };
@@ -225,15 +226,17 @@ async fn give(app: &App, origin: &Origin, tx: &mut SystemTx, approved: Approved)
         .flat_map(|seat| seat.roles.iter().copied())
         .chain(staff)
         .collect();
-    let started = sessions::start(app, tx.conn(), &session, &origin.source, &roles).await?;
+    let (started, displaced) = sessions::start(app, tx.conn(), &session, &origin.source, &roles).await?;
     let Started::Tokens(pair) = started else {
         return Err(Refusal::Busy);
     };
     let actor = Actor::new("user", approved.user);
     let tenant = approved.tenant.unwrap_or(PROVIDER);
     let entry = origin.entry(app, tenant, actor, "session.begin", ("session", session.id));
-    let after = json!({ "kind": session.kind.as_str(), "amr": session.amr, "by": "device" });
+    let after =
+        json!({ "kind": session.kind.as_str(), "amr": session.amr, "by": "device", "displaced": displaced.count() });
     audit::record(tx, &entry.after(after)).await?;
+    displaced.touch(app, tx).await?;
     Ok(TokenAnswer {
         access_token: pair.access_token,
         token_type: "Bearer",

@@ -15,6 +15,16 @@ pub enum Letter {
         #[serde(serialize_with = "exposed")]
         token: SecretString,
     },
+    /// A tenant asks somebody to come in.
+    Invitation {
+        /// The address.
+        to: String,
+        /// The tenant's name.
+        tenant: String,
+        /// Good once.
+        #[serde(serialize_with = "exposed")]
+        token: SecretString,
+    },
     /// Ten sign-ins failed.
     Locked {
         /// Whose account.
@@ -52,6 +62,14 @@ impl Letter {
                 text: format!(
                     "Somebody, probably you, asked for a new password for this address.\n\nChoose one here, within a day:\n\
                      {base}/reset-password#{}\n\nIf it was not you, do nothing: the present one stays.\n",
+                    token.expose_secret()
+                ),
+            },
+            Self::Invitation { tenant, token, .. } => Written {
+                subject: "You are invited".to_owned(),
+                text: format!(
+                    "You are invited to work in \"{tenant}\".\n\nAccept here, within a day:\n{base}/invite#{}\n\n\
+                     If you do not expect this, do nothing.\n",
                     token.expose_secret()
                 ),
             },

@@ -2,7 +2,8 @@
 use super::store;
 use crate::app::App;
 use exarch_common_http::Problem;
-use exarch_common_pg::SystemTx;
+use exarch_common_pg::DbError;
+use sqlx::PgConnection;
 use time::{Duration, OffsetDateTime};
 
 const MOST: usize = 3;
@@ -12,13 +13,34 @@ const WITHIN: Duration = Duration::HOUR;
 ///
 /// # Errors
 /// 429; the database.
-pub async fn may_ask(app: &App, tx: &mut SystemTx, email_index: &[u8; 32], kind: &str) -> Result<(), Problem> {
+pub async fn may_ask(app: &App, conn: &mut PgConnection, email_index: &[u8; 32], kind: &str) -> Result<(), Problem> {
     let now = app.ambient.now();
-    let asked = store::lock_limit(tx.conn(), email_index, kind, now).await?;
+    let asked = store::lock_limit(&mut *conn, email_index, kind, now).await?;
     match count(asked, now) {
-        Ok(asked) => Ok(store::save_limit(tx.conn(), email_index, kind, &asked).await?),
+        Ok(asked) => Ok(store::save_limit(conn, email_index, kind, &asked).await?),
         Err(wait) => Err(Problem::too_many(wait.unsigned_abs())
             .detail("This was asked for three times within an hour: wait a little.")),
+    }
+}
+
+/// Counts a mail that is about to be sent, whoever asked for it; how long it has to wait when there were three within an hour.
+///
+/// # Errors
+/// The database.
+pub(super) async fn may_send(
+    app: &App,
+    conn: &mut PgConnection,
+    email_index: &[u8; 32],
+    kind: &str,
+) -> Result<Option<Duration>, DbError> {
+    let now = app.ambient.now();
+    let sent = store::lock_limit(&mut *conn, email_index, kind, now).await?;
+    match count(sent, now) {
+        Ok(sent) => {
+            store::save_limit(conn, email_index, kind, &sent).await?;
+            Ok(None)
+        }
+        Err(wait) => Ok(Some(wait)),
     }
 }
 

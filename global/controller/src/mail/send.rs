@@ -1,6 +1,9 @@
 //! Sends what waits: one after the other, each within its own transaction, so that of several replicas one sends it.
-use super::{LIFE, Letter, place, store};
-use crate::{app::App, users};
+use super::{LIFE, Letter, limit, place, store};
+use crate::{
+    app::App,
+    users::{self, UserBrief},
+};
 use anyhow::Context;
 use exarch_common_base::ExposeSecret;
 use exarch_common_crypto::hash::sha256;
@@ -35,11 +38,16 @@ async fn one(app: &App) -> anyhow::Result<Option<bool>> {
     let plain = app.sealer.open(place(&row), &waiting.sealed)?;
     let letter: Letter = serde_json::from_slice(&plain).context("a stored letter")?;
     let outcome = match receiver(app, &mut tx, &letter).await? {
-        Some(to) => {
+        Receiver::Now(to) => {
             let written = letter.write(&app.settings.public.url);
             app.outbound.load_full().send(waiting.id, &to, written).await
         }
-        None => Ok(()),
+        Receiver::Later(wait) => {
+            store::postpone(tx.conn(), waiting.id, now + wait).await?;
+            tx.commit().await?;
+            return Ok(Some(false));
+        }
+        Receiver::Nobody => Ok(()),
     };
     let done = outcome.is_ok();
     match outcome {
@@ -63,21 +71,45 @@ fn later(tries: i32) -> Duration {
     Duration::from_secs((30 << tries.clamp(0, 7)).min(3600))
 }
 
-/// To whom it goes, and its token put in force; nobody for an address that nobody has. Done again it does no harm.
-async fn receiver(app: &App, tx: &mut SystemTx, letter: &Letter) -> anyhow::Result<Option<String>> {
+/// To whom a letter goes.
+enum Receiver {
+    /// To this address.
+    Now(String),
+    /// To somebody who has had enough mail for the moment.
+    Later(time::Duration),
+    /// Nobody has the address.
+    Nobody,
+}
+
+impl Receiver {
+    fn of(user: Option<UserBrief>) -> Self {
+        user.map_or(Self::Nobody, |user| Self::Now(user.email))
+    }
+}
+
+/// To whom it goes, and its token put in force. Done again it does no harm.
+async fn receiver(app: &App, tx: &mut SystemTx, letter: &Letter) -> anyhow::Result<Receiver> {
     let expires_at = app.ambient.now() + LIFE;
     match letter {
         Letter::PasswordReset { to, token } => {
-            let Ok(email) = to.parse() else { return Ok(None) };
+            let Ok(email) = to.parse() else {
+                return Ok(Receiver::Nobody);
+            };
             let user = users::find_by_email(app, tx.conn(), &email).await?;
             let Some(user) = user.filter(|user| user.state == "active") else {
-                return Ok(None);
+                return Ok(Receiver::Nobody);
             };
             let hash = sha256(token.expose_secret().as_bytes());
             store::insert_reset(tx.conn(), &hash, user.id, expires_at).await?;
-            Ok(Some(user.email))
+            Ok(Receiver::Now(user.email))
         }
-        Letter::Locked { user, .. } => Ok(users::find(app, tx.conn(), *user).await?.map(|user| user.email)),
+        // the token is in force since it was asked for; here is counted what all tenants together send
+        Letter::Invitation { to, .. } => {
+            let index = app.keys.email_index(to);
+            let wait = limit::may_send(app, tx.conn(), &index, "invitation").await?;
+            Ok(wait.map_or_else(|| Receiver::Now(to.clone()), Receiver::Later))
+        }
+        Letter::Locked { user, .. } => Ok(Receiver::of(users::find(app, tx.conn(), *user).await?)),
     }
 }
 

@@ -34,6 +34,7 @@ struct SwitchTenant {
 /// Puts another of your tenants in force.
 #[utoipa::path(post, path = "/v1/me/tenant", operation_id = "switchTenant", tag = "me", request_body = SwitchTenant,
     responses((status = 200, description = "The tenant is in force, with a new cookie or a new pair", body = Answer),
+              (status = 403, description = "The tenant asks for a second factor, and this session has none"),
               (status = 404, description = "You have no place in that tenant")))]
 async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenant>) -> Result<Response, Problem> {
     let seats = memberships::seats(&app, who.user()).await?;
@@ -42,6 +43,10 @@ async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenan
         .find(|seat| input.tenant.names(seat.tenant.id, &seat.tenant.slug))
         .ok_or_else(|| Problem::not_found("tenant-not-found").detail("You have no place in a tenant of this name."))?;
     let old = who.session();
+    if !seat.admits(&old.amr) {
+        return Err(Problem::forbidden("second-factor-needed")
+            .detail("This tenant asks for a second factor, and you signed in without one: sign in again."));
+    }
     let new = Session {
         id: app.ambient.id(),
         tenant: Some(seat.tenant.id),
@@ -50,11 +55,13 @@ async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenan
     let staff = who.staff_roles(app.ambient.now());
     let roles: Vec<_> = seat.roles.iter().copied().chain(staff).collect();
     let mut tx = SystemTx::begin(&app.app_pool, "switch-tenant").await?;
+    sessions::lock_person(&mut tx, who.user()).await?;
     // of two switches at once one finds its session ended
     if !sessions::end(&app, &mut tx, old.id, "tenant-switched").await? {
         return Err(crate::gate::unauthenticated());
     }
-    let started = sessions::start(&app, tx.conn(), &new, &who.origin().source, &roles).await?;
+    // the one that ends makes room for it
+    let (started, _) = sessions::start(&app, tx.conn(), &new, &who.origin().source, &roles).await?;
     let user = users::find(&app, tx.conn(), who.user()).await?;
     let user = user.ok_or_else(crate::gate::unauthenticated)?;
     // in the old tenant's audit that somebody left, in the new one's that somebody came

@@ -11,7 +11,7 @@ mod update;
 pub(crate) use grant::add;
 pub use grant::{New, grantable};
 
-use crate::app::App;
+use crate::{app::App, second_factor};
 use exarch_common_authz::{Role, TenantState};
 use exarch_common_base::{MembershipId, RegionId, Slug, TenantId, UserId};
 use exarch_common_http::{Api, Problem};
@@ -32,6 +32,8 @@ pub struct TenantBrief {
     pub name: String,
     /// Where it stands.
     pub state: TenantState,
+    /// Whether it asks everybody in it for a second factor.
+    pub second_factor_required: bool,
 }
 
 /// A person's place in a tenant.
@@ -60,6 +62,11 @@ impl Seat {
             TenantState::SuspendedIncident => self.roles.iter().any(|role| role.reads_in_incident()),
             TenantState::Deleted => false,
         }
+    }
+
+    /// Whether a session begun by these methods is enough here.
+    pub fn admits(&self, amr: &[String]) -> bool {
+        self.may_sign_in() && (!self.tenant.second_factor_required || second_factor::is_mfa(amr))
     }
 }
 
@@ -134,6 +141,14 @@ pub async fn seat(app: &App, tenant: TenantId, user: UserId) -> Result<Option<Se
     Ok(seat)
 }
 
+/// The place of a person in the tenant of a transaction that is open already.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn seat_in(app: &App, tx: &mut TenantTx, user: UserId) -> Result<Option<Seat>, DbError> {
+    store::seat(tx, user, app.ambient.now()).await
+}
+
 /// All places of a person in which signing in is possible, by slug.
 ///
 /// # Errors
@@ -161,6 +176,28 @@ fn not_found() -> Problem {
 /// 409: somebody must administer the tenant.
 fn last_administrator() -> Problem {
     Problem::conflict("last-administrator").detail("This is the tenant's last administrator: name another one first.")
+}
+
+/// Whether one of the tenants in which the person has a place asks for a second factor. Such a person gives one at every sign-in,
+/// into whichever tenant: a password that is shorter for that reason then never stands alone.
+///
+/// # Errors
+/// The database.
+pub async fn second_factor_required(app: &App, user: UserId) -> Result<bool, DbError> {
+    let seats = seats(app, user).await?;
+    Ok(seats.iter().any(|seat| seat.tenant.second_factor_required))
+}
+
+/// Whether whoever signs in with an address is a member of the transaction's tenant.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn has_address(
+    tx: &mut TenantTx,
+    email_index: &[u8; 32],
+    now: OffsetDateTime,
+) -> Result<bool, DbError> {
+    store::has_address(tx, email_index, now).await
 }
 
 /// The room's routes.

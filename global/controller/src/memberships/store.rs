@@ -7,13 +7,14 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A slug in the database was one when it was written.
-fn brief(id: Uuid, slug: &str, name: String, state: &str) -> Option<TenantBrief> {
+fn brief(id: Uuid, slug: &str, name: String, state: &str, second_factor_required: bool) -> Option<TenantBrief> {
     let Ok(state) = state.parse::<TenantState>();
     Some(TenantBrief {
         id: id.into(),
         slug: slug.parse().ok()?,
         name,
         state,
+        second_factor_required,
     })
 }
 
@@ -56,7 +57,7 @@ impl From<Row> for Membership {
 pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Result<Option<Seat>, DbError> {
     let tenant = tx.tenant().uuid();
     let row = sqlx::query!(
-        "SELECT t.id, t.slug, t.name, t.state, m.id AS membership, m.roles, m.regions, m.until_at
+        "SELECT t.id, t.slug, t.name, t.state, t.second_factor_required, m.id AS membership, m.roles, m.regions, m.until_at
            FROM gc.membership m JOIN gc.tenant t ON t.id = m.tenant_id
           WHERE m.tenant_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $3)",
         tenant,
@@ -67,7 +68,7 @@ pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Resul
     .await?;
     Ok(row.and_then(|row| {
         Some(Seat {
-            tenant: brief(row.id, &row.slug, row.name, &row.state)?,
+            tenant: brief(row.id, &row.slug, row.name, &row.state, row.second_factor_required)?,
             membership: row.membership.into(),
             roles: known(&row.roles),
             regions: ids(row.regions),
@@ -80,7 +81,7 @@ pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Resul
 pub async fn seats(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Result<Vec<Seat>, DbError> {
     let mut tx = SystemTx::begin(pool, "tenants-of-a-person").await?;
     let rows = sqlx::query!(
-        "SELECT t.id, t.slug, t.name, t.state, m.id AS membership, m.roles, m.regions, m.until_at
+        "SELECT t.id, t.slug, t.name, t.state, t.second_factor_required, m.id AS membership, m.roles, m.regions, m.until_at
            FROM gc.membership m JOIN gc.tenant t ON t.id = m.tenant_id
           WHERE m.user_id = $1 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $2)
           ORDER BY t.slug",
@@ -94,7 +95,7 @@ pub async fn seats(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Resul
         .into_iter()
         .filter_map(|row| {
             Some(Seat {
-                tenant: brief(row.id, &row.slug, row.name, &row.state)?,
+                tenant: brief(row.id, &row.slug, row.name, &row.state, row.second_factor_required)?,
                 membership: row.membership.into(),
                 roles: known(&row.roles),
                 regions: ids(row.regions),
@@ -194,6 +195,21 @@ pub async fn update(tx: &mut TenantTx, membership: &Membership) -> Result<u64, D
     .fetch_one(tx.conn())
     .await?;
     Ok(version.cast_unsigned())
+}
+
+/// Whether whoever signs in with an address is a member of the transaction's tenant.
+pub async fn has_address(tx: &mut TenantTx, email_index: &[u8; 32], now: OffsetDateTime) -> Result<bool, DbError> {
+    let tenant = tx.tenant().uuid();
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM gc.membership m JOIN gc.user u ON u.id = m.user_id
+                         WHERE m.tenant_id = $1 AND u.email_index = $2 AND m.ended_at IS NULL
+                           AND (m.until_at IS NULL OR m.until_at > $3)) AS \"any!\"",
+        tenant,
+        &email_index[..],
+        now
+    )
+    .fetch_one(tx.conn())
+    .await?)
 }
 
 /// Whether somebody else than `id` administers the transaction's tenant without an end.

@@ -195,11 +195,12 @@ pub(crate) async fn enrolled(app: &App, origin: &Origin, tx: &mut SystemTx, user
 #[utoipa::path(post, path = "/v1/me/totp/remove", operation_id = "removeTotp", tag = "me", request_body = Start,
     responses((status = 204, description = "There is no second factor any more"),
               (status = 401, description = "The password or the code is not right"),
-              (status = 409, description = "Your role needs a second factor, or there is none")))]
+              (status = 409, description = "Your role or your tenant needs a second factor, or there is none")))]
 async fn remove(State(app): State<App>, who: Who, Json(input): Json<Start>) -> Result<StatusCode, Problem> {
-    if !who.staff_roles(app.ambient.now()).is_empty() {
-        return Err(Problem::conflict("second-factor-required")
-            .detail("Your role needs a second factor: enrol another app instead, which takes the place of this one."));
+    if super::is_required(&app, &who).await? {
+        return Err(Problem::conflict("second-factor-required").detail(
+            "Your role or your tenant asks for a second factor: enrol another app instead, which takes the place of this one.",
+        ));
     }
     sign_in::confirm(&app, who.origin(), who.user(), input.password, input.totp.as_ref()).await?;
     let mut tx = SystemTx::begin(&app.app_pool, "remove-totp").await?;

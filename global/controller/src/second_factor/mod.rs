@@ -13,7 +13,7 @@ pub(crate) use enrol::enrolled;
 pub use enrol::{Enrolment, begin, finish};
 pub use given::{Given, check};
 
-use crate::app::App;
+use crate::{app::App, gate::Who, memberships};
 use exarch_common_base::UserId;
 use exarch_common_crypto::{seal::Place, totp::Secret};
 use exarch_common_http::{Api, Problem};
@@ -34,6 +34,14 @@ pub fn is_mfa(amr: &[String]) -> bool {
 pub fn refused() -> Problem {
     metrics::counter!("exarch_second_factor_refused_total").increment(1);
     Problem::unauthorized("code-refused").detail("The code is not right or was used before: enter the one shown now.")
+}
+
+/// Whether a person's roles over the federation, or a tenant in which they have a place, ask for a second factor.
+///
+/// # Errors
+/// The database.
+pub async fn is_required(app: &App, who: &Who) -> Result<bool, DbError> {
+    Ok(!who.staff_roles(app.ambient.now()).is_empty() || memberships::second_factor_required(app, who.user()).await?)
 }
 
 fn open(app: &App, id: Uuid, sealed: &[u8]) -> Result<Secret, Problem> {

@@ -21,7 +21,7 @@ struct SecondFactor {
     totp_since: Option<OffsetDateTime>,
     /// Recovery codes that were not used.
     recovery_codes_left: i64,
-    /// Whether nobody with your roles signs in without one.
+    /// Whether your roles or a tenant of yours ask for one at each sign-in.
     required: bool,
 }
 
@@ -29,6 +29,7 @@ struct SecondFactor {
 #[utoipa::path(get, path = "/v1/me/second-factor", operation_id = "mySecondFactor", tag = "me",
     responses((status = 200, description = "The app and the recovery codes", body = SecondFactor)))]
 async fn handler(State(app): State<App>, who: Who) -> Result<Json<SecondFactor>, Problem> {
+    let required = super::is_required(&app, &who).await?;
     let mut tx = SystemTx::begin(&app.app_pool, "second-factor").await?;
     let factor = store::verified(tx.conn(), who.user()).await?;
     let recovery_codes_left = store::recovery_codes_left(tx.conn(), who.user()).await?;
@@ -36,6 +37,6 @@ async fn handler(State(app): State<App>, who: Who) -> Result<Json<SecondFactor>,
     Ok(Json(SecondFactor {
         totp_since: factor.and_then(|factor| factor.verified_at),
         recovery_codes_left,
-        required: !who.staff_roles(app.ambient.now()).is_empty(),
+        required,
     }))
 }

@@ -46,10 +46,11 @@ pub async fn authenticate(app: &App, parts: &Parts) -> Result<Who, Problem> {
     Who::new(standing, parts, now)
 }
 
-/// A session in a tenant is worth nothing to somebody who has no place there any more.
+/// A session in a tenant is worth nothing to somebody who has no place there any more, or whom it asks for more than one factor.
 async fn seat(app: &App, tenant: TenantId, found: &store::Found) -> Result<memberships::Seat, Problem> {
     let seat = memberships::seat(app, tenant, found.session.user).await?;
-    seat.filter(memberships::Seat::may_sign_in).ok_or_else(unauthenticated)
+    seat.filter(|seat| seat.admits(&found.session.amr))
+        .ok_or_else(unauthenticated)
 }
 
 fn bearer(parts: &Parts) -> Option<&str> {

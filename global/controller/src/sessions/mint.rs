@@ -3,9 +3,10 @@ use super::{
     Session, SessionKind, cookie, family,
     store::{self, Access},
 };
-use crate::app::App;
+use crate::{app::App, passports};
 use exarch_common_authz::Role;
 use exarch_common_http::Problem;
+use exarch_common_pg::SystemTx;
 use exarch_common_wire::{
     audit::Source,
     names,
@@ -45,7 +46,9 @@ pub enum Started {
     Tokens(Pair),
 }
 
-/// Stores a new session, begun from `source`, and makes what proves it. `roles` are those of its first token.
+/// Stores a new session, begun from `source`, and makes what proves it. `roles` are those of its first token. A person who has as
+/// many sessions as are allowed loses the oldest, so that nobody is kept out by sessions they forgot; the caller then touches
+/// the common sections of passports, last in its transaction.
 ///
 /// # Errors
 /// The database, or a key that does not sign.
@@ -55,8 +58,47 @@ pub async fn start(
     session: &Session,
     source: &Source,
     roles: &[Role],
-) -> Result<Started, Problem> {
+) -> Result<(Started, Displaced), Problem> {
     let now = app.ambient.now();
+    let keep = i64::from(app.settings.sessions.per_person) - 1;
+    store::lock_person(&mut *conn, session.user).await?;
+    let displaced = Displaced(store::end_oldest(&mut *conn, session.user, keep, now).await?);
+    begin(app, conn, session, source, roles, now)
+        .await
+        .map(|started| (started, displaced))
+}
+
+/// How many sessions had to end for a new one.
+#[must_use = "the regions must learn of sessions that ended"]
+#[derive(Clone, Copy, Debug)]
+pub struct Displaced(u64);
+
+impl Displaced {
+    /// Tells the regions, if there were any: call it last in the transaction, and `passports::nudge` after it.
+    ///
+    /// # Errors
+    /// As [`passports::touch_common`].
+    pub async fn touch(self, app: &App, tx: &mut SystemTx) -> Result<(), Problem> {
+        if self.0 > 0 {
+            passports::touch_common(app, tx).await?;
+        }
+        Ok(())
+    }
+
+    /// As the audit tells it.
+    pub fn count(self) -> u64 {
+        self.0
+    }
+}
+
+async fn begin(
+    app: &App,
+    conn: &mut PgConnection,
+    session: &Session,
+    source: &Source,
+    roles: &[Role],
+    now: OffsetDateTime,
+) -> Result<Started, Problem> {
     match session.kind {
         SessionKind::Cookie => {
             let (secret, hash) = cookie::make(&app.ambient);

@@ -17,10 +17,10 @@ mod token;
 
 pub use authenticate::authenticate;
 pub use cookie::{clearing, with_cookie};
-pub use mint::{AccessToken, Pair, Started, access_token, start};
+pub use mint::{AccessToken, Displaced, Pair, Started, access_token, start};
 pub use sweep::Swept;
 
-use crate::app::App;
+use crate::{app::App, second_factor};
 use exarch_common_authz::Role;
 use exarch_common_base::{SessionId, TenantId, UserId};
 use exarch_common_http::Api;
@@ -71,6 +71,15 @@ pub fn life(app: &App, staff: &[Role]) -> std::time::Duration {
     if staff.is_empty() { lives.user } else { lives.staff }
 }
 
+/// Lets nobody else begin a session of this person until the end of the transaction: before its first session is ended, so that two
+/// never wait for each other.
+///
+/// # Errors
+/// The database.
+pub async fn lock_person(tx: &mut SystemTx, user: UserId) -> Result<(), DbError> {
+    store::lock_person(tx.conn(), user).await
+}
+
 /// Ends a session; the caller touches the common sections of passports. False when it had ended before.
 ///
 /// # Errors
@@ -86,6 +95,29 @@ pub async fn end(app: &App, tx: &mut SystemTx, session: SessionId, reason: &str)
 pub async fn end_in_tenant(app: &App, tx: &mut TenantTx, user: UserId, reason: &str) -> Result<u64, DbError> {
     let tenant = tx.tenant();
     store::end_in_tenant(tx.conn(), user, tenant, reason, app.ambient.now()).await
+}
+
+/// Ends the sessions in a tenant that were begun with one factor; the caller touches the common sections of passports. How many
+/// there were.
+///
+/// # Errors
+/// The database.
+pub async fn end_single_factor(app: &App, tx: &mut SystemTx, tenant: TenantId) -> Result<u64, DbError> {
+    store::end_single_factor(tx.conn(), tenant, second_factor::MFA, app.ambient.now()).await
+}
+
+/// Ends all sessions of a person but one; the caller touches the common sections of passports. How many there were.
+///
+/// # Errors
+/// The database.
+pub async fn end_others(
+    app: &App,
+    tx: &mut SystemTx,
+    user: UserId,
+    but: SessionId,
+    reason: &str,
+) -> Result<u64, DbError> {
+    store::end_of_user(tx.conn(), user, None, None, Some(but), reason, app.ambient.now()).await
 }
 
 /// Ends all sessions of a person; the caller touches the common sections of passports. How many there were.

@@ -50,7 +50,7 @@ async fn run(app: &App, origin: &Origin, presented: Presented) -> Result<Pair, P
     let seat = match session.tenant {
         Some(tenant) => {
             let seat = memberships::seat(app, tenant, session.user).await?;
-            Some(seat.filter(memberships::Seat::may_sign_in).ok_or_else(refused)?)
+            Some(seat.filter(|seat| seat.admits(&session.amr)).ok_or_else(refused)?)
         }
         None => None,
     };

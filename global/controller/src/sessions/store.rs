@@ -215,6 +215,51 @@ pub async fn end_in_tenant(
     Ok(done.rows_affected())
 }
 
+/// Until the end of the transaction nobody else begins a session of this person.
+pub async fn lock_person(conn: &mut PgConnection, user: UserId) -> Result<(), DbError> {
+    sqlx::query!("SELECT id FROM gc.user WHERE id = $1 FOR NO KEY UPDATE", user.uuid())
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
+}
+
+/// Ends a person's oldest sessions until `keep` are left, at most; how many there were. A session that somebody else is ending at this moment is left to them.
+pub async fn end_oldest(conn: &mut PgConnection, user: UserId, keep: i64, now: OffsetDateTime) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "UPDATE gc.session SET ended_at = $3, ended_reason = 'displaced'
+          WHERE id IN (SELECT id FROM gc.session
+                        WHERE id IN (SELECT id FROM gc.session
+                                      WHERE user_id = $1 AND ended_at IS NULL AND expires_at > $3
+                                      ORDER BY created_at DESC, id DESC OFFSET $2)
+                          FOR UPDATE SKIP LOCKED)",
+        user.uuid(),
+        keep,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Ends the sessions in a tenant whose methods lack one.
+pub async fn end_single_factor(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    method: &str,
+    now: OffsetDateTime,
+) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "UPDATE gc.session SET ended_at = $3, ended_reason = 'second-factor-required'
+          WHERE tenant = $1 AND NOT ($2 = ANY (amr)) AND ended_at IS NULL AND expires_at > $3",
+        tenant.uuid(),
+        method,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// The access token that was given with the last refresh token.
 #[derive(Clone, Debug)]
 pub struct Access {

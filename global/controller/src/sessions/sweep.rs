@@ -1,6 +1,6 @@
-//! Removes what is over: sessions, tickets, old failures, answers kept for repeats.
+//! Removes what is over: sessions, tickets, old failures, invitations, answers kept for repeats.
 use super::store;
-use crate::{app::App, device, mail, second_factor, sign_in};
+use crate::{app::App, device, invitations, mail, second_factor, sign_in};
 use exarch_common_pg::{SystemTx, idempotency};
 use exarch_common_runtime::Reconcile;
 use std::time::Duration;
@@ -21,7 +21,10 @@ impl Reconcile for Swept {
         let others = sign_in::sweep(&mut tx, now).await?
             + second_factor::sweep(&mut tx, now).await?
             + device::sweep(&mut tx, now).await?;
-        let others = others + mail::sweep(&mut tx, now).await? + idempotency::sweep(&mut tx, now).await?;
+        let others = others
+            + mail::sweep(&mut tx, now).await?
+            + invitations::sweep(&mut tx, now).await?
+            + idempotency::sweep(&mut tx, now).await?;
         tx.commit().await?;
         app.signing_in.forget_idle();
         app.rates.forget_idle();

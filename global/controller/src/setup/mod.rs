@@ -39,7 +39,7 @@ pub enum SetupError {
 /// # Errors
 /// [`SetupError::Done`] the second time, whoever asks.
 pub async fn first_owner(app: &App, email: Email, password: SecretString) -> Result<UserId, SetupError> {
-    password::check(&password, email.as_str())?;
+    password::check(&password, email.as_str(), password::MIN_CHARACTERS)?;
     let name = email.as_str().split('@').next().unwrap_or("owner").to_owned();
     let new = NewUser::with_password(app, email, name, password).await?;
     let now = app.ambient.now();

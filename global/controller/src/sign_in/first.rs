@@ -6,7 +6,7 @@ use super::{
     proceed::{self, Proved},
     store,
 };
-use crate::{app::App, gate::Origin, sessions::SessionKind, tenants::TenantKey, users::Email};
+use crate::{app::App, gate::Origin, memberships, passports, sessions::SessionKind, tenants::TenantKey, users::Email};
 use axum::{extract::State, response::Response};
 use exarch_common_base::{ExposeSecret, SecretString};
 use exarch_common_crypto::password::{MAX_CHARACTERS, Verdict};
@@ -78,7 +78,14 @@ async fn handler(State(app): State<App>, origin: Origin, Json(input): Json<SignI
     tx.rollback().await?;
     let stored = account.as_ref().and_then(|account| account.password_hash.clone());
     let verdict = app.signing_in.verify(stored.clone(), input.password.clone()).await?;
-    let Some(account) = judge(&app, &origin, &index, account, verdict).await? else {
+    // only for who has the password: it tells nobody else anything, in its time either
+    let more_to_come = match (&account, verdict) {
+        (Some(account), Verdict::Right | Verdict::RightButOutdated) => {
+            account.needs_second_factor() || memberships::second_factor_required(&app, account.id).await?
+        }
+        _ => false,
+    };
+    let Some(account) = judge(&app, &origin, &index, account, verdict, more_to_come).await? else {
         return Err(refused());
     };
     if let (Verdict::RightButOutdated, Some(old)) = (verdict, stored) {
@@ -97,16 +104,19 @@ async fn handler(State(app): State<App>, origin: Origin, Json(input): Json<SignI
     let mut tx = SystemTx::begin(&app.app_pool, "sign-in").await?;
     let answer = proceed::proceed(&app, &origin, &mut tx, account, proved).await?;
     tx.commit().await?;
+    passports::nudge(&app);
     Ok(answer)
 }
 
-/// Counts a failure or forgets the earlier ones; the account, when it may go on. The same statements run in every case.
+/// Counts a failure or forgets the earlier ones; the account, when it may go on. The same statements run in every case. With
+/// `more_to_come` a second factor is asked for next.
 async fn judge(
     app: &App,
     origin: &Origin,
     index: &[u8; 32],
     account: Option<store::Account>,
     verdict: Verdict,
+    more_to_come: bool,
 ) -> Result<Option<store::Account>, Problem> {
     let now = app.ambient.now();
     let right = matches!(verdict, Verdict::Right | Verdict::RightButOutdated);
@@ -116,7 +126,7 @@ async fn judge(
     let passed = account.filter(|account| right && account.active && !attempts.is_locked(now));
     let (attempts, locked) = match &passed {
         // half way: who has the password must not wipe out, with it, the wrong codes they tried
-        Some(account) if account.needs_second_factor() => (attempts, false),
+        Some(_) if more_to_come => (attempts, false),
         Some(_) => (Attempts::default(), false),
         None => attempts.failed(now),
     };

@@ -4,6 +4,7 @@
 //! each case. Between two steps the client holds a ticket, of which only the hash is stored.
 mod answer;
 mod attempts;
+mod change;
 mod confirm;
 mod counting;
 mod first;
@@ -33,5 +34,5 @@ pub async fn sweep(tx: &mut SystemTx, now: OffsetDateTime) -> Result<u64, DbErro
 
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    reset::routes(next::routes(first::routes(api)))
+    change::routes(reset::routes(next::routes(first::routes(api))))
 }

@@ -1,7 +1,8 @@
 //! `POST /v1/auth/next`: the answer to the step that was asked for.
 use super::{
     answer::{Answer, Step},
-    counting, password,
+    counting,
+    password::{self, weak},
     proceed::{self, Proved},
     store,
 };
@@ -9,6 +10,7 @@ use crate::{
     app::App,
     audit,
     gate::Origin,
+    memberships, passports,
     second_factor::{self, Given, RecoveryCodes},
     tenants::TenantKey,
     users,
@@ -120,6 +122,7 @@ async fn handler(State(app): State<App>, origin: Origin, Json(input): Json<Next>
     };
     let answer = proceed::proceed(&app, &origin, &mut tx, account, proved).await?;
     tx.commit().await?;
+    passports::nudge(&app);
     Ok(answer)
 }
 
@@ -162,20 +165,21 @@ async fn second_step(
     Ok(recovery_codes.is_some())
 }
 
-/// The hash of a new password, if it may be one.
-async fn accepted(app: &App, account: &store::Account, email: &str, new: SecretString) -> Result<String, Problem> {
-    let weak = |reason: String| {
-        Problem::unprocessable("weak-password")
-            .detail(format!("The new password {reason}: choose another one."))
-            .error("/new_password", reason)
-    };
-    password::check(&new, email).map_err(|why| weak(why.to_string()))?;
+/// The hash of a new password, if it may be one and is not the present one.
+pub(super) async fn accepted(
+    app: &App,
+    account: &store::Account,
+    email: &str,
+    new: SecretString,
+) -> Result<String, Problem> {
+    let least = password::least(memberships::second_factor_required(app, account.id).await?);
+    password::check(&new, email, least).map_err(weak)?;
     let same = app
         .signing_in
         .verify(account.password_hash.clone(), new.clone())
         .await?;
     if same != Verdict::Wrong {
-        return Err(weak("is the present one".to_owned()));
+        return Err(weak(password::Weak::Present));
     }
     app.signing_in.hash(&app.ambient, new).await
 }

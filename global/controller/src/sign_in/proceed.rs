@@ -36,7 +36,7 @@ pub struct Proved {
     pub recovery_codes: Option<RecoveryCodes>,
 }
 
-/// The next step's ticket, or the session; the caller commits.
+/// The next step's ticket, or the session; the caller commits, and nudges the passports.
 pub async fn proceed(
     app: &App,
     origin: &Origin,
@@ -44,7 +44,9 @@ pub async fn proceed(
     account: Account,
     proved: Proved,
 ) -> Result<Response, Problem> {
-    if account.needs_second_factor() && !second_factor::is_mfa(&proved.amr) {
+    let seats = memberships::seats(app, account.id).await?;
+    let asked_by_tenant = seats.iter().any(|seat| seat.tenant.second_factor_required);
+    if (asked_by_tenant || account.needs_second_factor()) && !second_factor::is_mfa(&proved.amr) {
         let asked = match account.second_factor {
             true => Asked::default(),
             false => Asked {
@@ -57,7 +59,6 @@ pub async fn proceed(
     if account.must_change_password {
         return ticket(app, tx, &account, proved, Step::ChangePassword, Asked::default()).await;
     }
-    let seats = memberships::seats(app, account.id).await?;
     let seat = match choose(&account, seats, proved.tenant.as_ref()) {
         Choice::Seat(seat) => Some(seat),
         Choice::NoTenant => None,
@@ -170,7 +171,7 @@ async fn finish(
     };
     let roles: Vec<_> = seat.iter().flat_map(|seat| seat.roles.iter().copied()).collect();
     let roles: Vec<_> = roles.into_iter().chain(account.staff.iter().copied()).collect();
-    let started = sessions::start(app, tx.conn(), &session, &origin.source, &roles).await?;
+    let (started, displaced) = sessions::start(app, tx.conn(), &session, &origin.source, &roles).await?;
     if let Some(tenant) = tenant {
         store::set_last_tenant(tx.conn(), account.id, tenant).await?;
     }
@@ -185,8 +186,9 @@ async fn finish(
             "session.begin",
             ("session", session.id),
         )
-        .after(json!({ "kind": session.kind.as_str(), "amr": session.amr }));
+        .after(json!({ "kind": session.kind.as_str(), "amr": session.amr, "displaced": displaced.count() }));
     audit::record(tx, &entry).await?;
+    displaced.touch(app, tx).await?;
     Ok(signed_in(
         &user,
         seat.as_ref().map(|seat| &seat.tenant),
@@ -222,6 +224,7 @@ mod tests {
                 slug: format!("t{n}").parse().unwrap(),
                 name: n.to_string(),
                 state: TenantState::Active,
+                second_factor_required: false,
             },
             membership: Uuid::from_u128(n).into(),
             roles: vec![Role::ReadOnly],

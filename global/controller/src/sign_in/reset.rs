@@ -6,7 +6,7 @@ use crate::{
     audit,
     gate::Origin,
     mail::{self, Letter},
-    passports, sessions,
+    memberships, passports, sessions,
     users::{self, Email},
 };
 use axum::{extract::State, http::StatusCode};
@@ -54,7 +54,7 @@ async fn ask(State(app): State<App>, Json(input): Json<AskReset>) -> Result<Stat
     mail::is_on(&app)?;
     let index = app.keys.email_index(input.email.as_str());
     let mut tx = SystemTx::begin(&app.app_pool, "password-reset").await?;
-    mail::may_ask(&app, &mut tx, &index, "password-reset").await?;
+    mail::may_ask(&app, tx.conn(), &index, "password-reset").await?;
     let letter = Letter::PasswordReset {
         to: input.email.as_str().to_owned(),
         token: mail::token(&app.ambient),
@@ -88,11 +88,8 @@ async fn complete(
     let account = account.filter(|account| account.active).ok_or_else(over)?;
     let person = users::find(&app, tx.conn(), user).await?.ok_or_else(over)?;
     tx.rollback().await?;
-    password::check(&input.new_password, &person.email).map_err(|why| {
-        Problem::unprocessable("weak-password")
-            .detail(format!("The new password {why}: choose another one."))
-            .error("/new_password", why.to_string())
-    })?;
+    let least = password::least(memberships::second_factor_required(&app, user).await?);
+    password::check(&input.new_password, &person.email, least).map_err(password::weak)?;
     let new_hash = app.signing_in.hash(&app.ambient, input.new_password).await?;
 
     let mut tx = SystemTx::begin(&app.app_pool, "password-reset").await?;

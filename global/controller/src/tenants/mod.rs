@@ -4,6 +4,7 @@ mod create;
 mod key;
 mod life;
 mod list;
+mod settings;
 mod store;
 mod update;
 
@@ -12,7 +13,8 @@ pub use key::TenantKey;
 use crate::app::App;
 use exarch_common_authz::TenantState;
 use exarch_common_base::{Slug, TenantId};
-use exarch_common_http::Api;
+use exarch_common_http::{Api, Problem};
+use exarch_common_pg::TenantTx;
 use serde::Serialize;
 use time::OffsetDateTime;
 use utoipa::ToSchema;
@@ -42,7 +44,16 @@ pub struct Tenant {
     pub version: u64,
 }
 
+/// The name of the transaction's tenant, as people know it.
+///
+/// # Errors
+/// The database; there is no such tenant.
+pub async fn name(tx: &mut TenantTx) -> Result<String, Problem> {
+    let found = store::lock(tx).await?;
+    found.map(|tenant| tenant.name).ok_or_else(key::not_found)
+}
+
 /// The room's routes.
 pub fn routes(api: Api<App>) -> Api<App> {
-    update::routes(create::routes(life::routes(list::routes(api))))
+    update::routes(create::routes(life::routes(list::routes(settings::routes(api)))))
 }

@@ -1,5 +1,9 @@
-use super::{Tenant, TenantKey};
+use super::{
+    Tenant, TenantKey,
+    settings::{Demand, Settings},
+};
 use exarch_common_authz::TenantState;
+use exarch_common_base::TenantId;
 use exarch_common_pg::{DbError, TenantTx};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
@@ -135,6 +139,36 @@ pub async fn insert(
         first_admin_at,
         created_by,
         tenant.created_at
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a tenant has decided; nobody else changes it until the end of the transaction.
+pub async fn lock_settings(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Settings>, DbError> {
+    let required = sqlx::query_scalar!(
+        "SELECT second_factor_required FROM gc.tenant WHERE id = $1 FOR NO KEY UPDATE",
+        tenant.uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(required.map(|required| Settings {
+        second_factor: if required { Demand::Required } else { Demand::Optional },
+    }))
+}
+
+pub async fn save_settings(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    settings: &Settings,
+    at: OffsetDateTime,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.tenant SET second_factor_required = $2, updated_at = $3 WHERE id = $1",
+        tenant.uuid(),
+        settings.second_factor == Demand::Required,
+        at
     )
     .execute(conn)
     .await?;

@@ -1,10 +1,11 @@
-//! `POST /v1/users`, and the use cases by which others make a person.
+//! `POST /v1/users`: by mail, or with an initial password; and the use cases by which others make a person.
 use super::{Email, UserBrief, place, store};
 use crate::{
     app::App,
     audit,
     gate::{Who, needs},
-    memberships, passports,
+    invitations::{self, InvitationOut},
+    mail, memberships, passports,
 };
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Target, perm};
@@ -33,6 +34,9 @@ struct Invite {
     display_name: Text<100>,
     /// Names of tenant-scope roles in the tenant in force.
     roles: Vec<String>,
+    /// True makes the person at once, with a password to hand over; false invites by mail. Left out it is by mail wherever the
+    /// installation sends any.
+    initial_password: Option<bool>,
 }
 
 /// A new person.
@@ -54,17 +58,31 @@ struct Invited {
     roles: Vec<String>,
 }
 
-/// Makes a new person with roles in the tenant in force.
+/// Brings a person into the tenant in force: invites by mail, with one answer whether or not the address has an account; or, by
+/// `initial_password`, makes a new person at once.
 #[utoipa::path(post, path = "/v1/users", operation_id = "createUser", tag = "users", request_body = Invite,
     responses((status = 201, description = "The person, with the initial password this once", body = Invited),
+              (status = 202, description = "An invitation is on its way by mail", body = InvitationOut),
               (status = 403, description = "You do not hold what the roles hold"),
-              (status = 409, description = "The address is taken: grant a membership instead")))]
+              (status = 409, description = "Somebody with the address is a member already; or, with an initial password, the \
+                                            address is taken: grant a membership instead"),
+              (status = 429, description = "This address was invited three times within an hour"),
+              (status = 503, description = "This installation sends no mail")))]
 async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json<Invite>) -> Result<Kept, Problem> {
     let tenant = who.tenant_in_force()?;
     let permit = who.check::<perm::user::Invite>(&app, Target::Tenant(tenant))?;
     // to invite somebody is to give roles
     let _grant = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
     let roles = memberships::grantable(&input.roles, permit.caller().tenant_wide())?;
+    if !input.initial_password.unwrap_or(mail::is_on(&app).is_err()) {
+        mail::is_on(&app)?;
+        let new = invitations::New {
+            email: input.email,
+            display_name: input.display_name.into_inner(),
+            roles,
+        };
+        return invitations::invite(&app, &who, tenant, new, once).await;
+    }
     let new = NewUser::with_initial_password(&app, input.email, input.display_name.into_inner()).await?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let created = create(&app, tx.conn(), new).await?;

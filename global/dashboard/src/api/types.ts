@@ -12,6 +12,7 @@ export type NextStep = Extract<SignInAnswer, { status: 'next' }>;
 export type Me = Answer<'/v1/me', 'get'>;
 export type TenantName = Me['tenants'][number];
 export type MyRegion = Answer<'/v1/me/regions', 'get'>['items'][number];
+export type InvitedTo = Answer<'/v1/auth/invitation', 'post'>;
 export type Asker = Answer<'/v1/me/device/look', 'post'>;
 type Made<P extends keyof paths> = paths[P] extends { post: { responses: { 201: infer R } } } ? Json<R> : never;
 
@@ -21,6 +22,7 @@ export type Entitlement = Answer<'/v1/tenants/{id}/entitlements', 'get'>['items'
 export type Limits = Entitlement['limits'];
 export type Membership = Answer<'/v1/tenants/{id}/memberships', 'get'>['items'][number];
 export type Invited = Made<'/v1/users'>;
+export type Invitation = Answer<'/v1/invitations', 'get'>['items'][number];
 export type Session = Answer<'/v1/me/sessions', 'get'>['items'][number];
 export type Person = Answer<'/v1/federation-users/find', 'post'>;
 export type SecondFactor = Answer<'/v1/me/second-factor', 'get'>;

@@ -3,7 +3,7 @@ import { useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api, data, once } from '../api/client';
 import { useMe } from '../api/me';
-import type { Invited, Membership } from '../api/types';
+import type { Invitation, Invited, Membership } from '../api/types';
 import { links } from '../links';
 import { MomentField } from '../tenants/fields';
 import { Button } from '../ui/Button';
@@ -20,12 +20,14 @@ import { NewPerson } from './NewPerson';
 
 const back = { to: links.people, label: 'People' } as const;
 
-/** Adds a person to the tenant in force: one who is new here gets an account, one who has an account gets a membership. */
+type Way = 'new' | 'mail' | 'known';
+
+/** Adds a person to the tenant in force: by mail, with an account made here, or by the account they have. */
 export function NewPersonPage() {
   const me = useMe();
   const client = useQueryClient();
   const navigate = useNavigate();
-  const [account, setAccount] = useState<'new' | 'known'>('new');
+  const [account, setAccount] = useState<Way>('new');
   const [made, setMade] = useState<Invited>();
   const tenant = me.tenant?.id ?? '';
 
@@ -38,10 +40,11 @@ export function NewPersonPage() {
     );
   }
 
-  async function send(form: FormData, key: string): Promise<Invited | Membership> {
+  async function send(form: FormData, key: string): Promise<Invited | Invitation | Membership> {
     const [email, roles] = [text(form, '/email'), chosen(form, '/roles')];
-    if (account === 'new') {
-      return data(api.POST('/v1/users', { params: once(key), body: { email, display_name: text(form, '/display_name'), roles } }));
+    if (account !== 'known') {
+      const body = { email, display_name: text(form, '/display_name'), roles, initial_password: account === 'new' };
+      return data(api.POST('/v1/users', { params: once(key), body }));
     }
     const body = { email, roles, regions: regionsOf(form), until: moment(form, '/until') };
     return data(api.POST('/v1/tenants/{id}/memberships', { params: { path: { id: tenant }, ...once(key) }, body }));
@@ -50,20 +53,24 @@ export function NewPersonPage() {
   return (
     <Page title="Add a person" back={back} intro={me.tenant && `To ${me.tenant.name}.`} narrow>
       <Card className="p-5">
-        <Form<Invited | Membership>
+        <Form<Invited | Invitation | Membership>
           guarded
           submit="Add person"
           busyLabel="Adding…"
           cancel={() => void navigate({ to: links.people })}
           check={(form) => [
             ...missing(form, { '/email': 'Enter the e-mail address' }),
-            ...(account === 'new' ? missing(form, { '/display_name': 'Enter the name' }) : []),
+            ...(account !== 'known' ? missing(form, { '/display_name': 'Enter the name' }) : []),
             ...missing(form, { '/roles': 'Choose at least one role' }),
             ...(regionsOf(form)?.length === 0 ? [{ pointer: '/regions', reason: 'Choose at least one region, or all regions above' }] : []),
           ]}
           send={send}
           done={(answer) => {
             void client.invalidateQueries({ queryKey: ['memberships'] });
+            if ('expires_at' in answer) {
+              toast(`An invitation is on its way to ${answer.email}.`);
+              return void navigate({ to: links.people });
+            }
             if (!('user' in answer)) return setMade(answer);
             toast(`${answer.user.display_name} is now a member.`);
             void navigate({ to: links.person, params: { id: answer.id } });
@@ -87,15 +94,16 @@ export function NewPersonPage() {
             legend="Account"
             name="account"
             chosen={account}
-            onChange={(value) => setAccount(value as 'new' | 'known')}
+            onChange={(value) => setAccount(value as Way)}
             choices={[
               { value: 'new', label: 'A new account', note: 'The person signs in for the first time with a password that you pass on.' },
+              { value: 'mail', label: 'An invitation by mail', note: 'The person follows a link, and chooses a password if they have no account yet.' },
               { value: 'known', label: 'An account that exists', note: 'The person signs in here already, for another tenant.' },
             ]}
           />
           <div className="grid gap-4 sm:grid-cols-2">
             <Field label="E-mail" name="/email" type="text" inputMode="email" autoComplete="off" autoCapitalize="none" spellCheck={false} autoFocus />
-            {account === 'new' && <Field label="Display name" name="/display_name" autoComplete="off" />}
+            {account !== 'known' && <Field label="Display name" name="/display_name" autoComplete="off" />}
           </div>
           <RolesField />
           {account === 'known' && (

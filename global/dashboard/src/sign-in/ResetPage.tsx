@@ -1,59 +1,23 @@
-import { useState, type FormEvent, type ReactNode } from 'react';
+import { useState, type FormEvent } from 'react';
 import { api, data } from '../api/client';
-import { asProblem } from '../api/problem';
 import { links } from '../links';
 import { Button } from '../ui/Button';
 import { Field } from '../ui/Field';
-import { Mark } from '../ui/Mark';
 import { Notice } from '../ui/Notice';
+import { Frame, Page, useSend } from './mailed';
 
 /** Without a token asks for the mail, with the one of a mail for the new password. */
 export function ResetPage({ token }: { token?: string }) {
   const [over, setOver] = useState(false);
   return (
-    <main className="mx-auto flex min-h-dvh max-w-sm flex-col px-6 pt-[14vh] pb-8">
-      <div className="mb-10 flex items-center gap-2.5">
-        <Mark size={28} />
-        <span className="text-xl font-semibold tracking-tight">Exarch</span>
-      </div>
+    <Frame>
       {token && !over ? <Choose token={token} over={() => setOver(true)} /> : <Ask over={over} />}
       <p className="mt-6">
         <a href={links.signIn} className="inline-block py-1 underline">
           Back to sign-in
         </a>
       </p>
-    </main>
-  );
-}
-
-function useSend() {
-  const [busy, setBusy] = useState(false);
-  const [refusal, setRefusal] = useState<string>();
-  async function send(call: () => Promise<unknown>, refused?: (slug: string) => boolean): Promise<boolean> {
-    if (busy) return false;
-    setBusy(true);
-    setRefusal(undefined);
-    try {
-      await call();
-      return true;
-    } catch (error) {
-      const problem = asProblem(error);
-      if (!refused?.(problem.slug)) setRefusal(problem.sentence);
-      return false;
-    } finally {
-      setBusy(false);
-    }
-  }
-  return { busy, refusal, send };
-}
-
-function Page({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <div className="space-y-4">
-      <title>{`${title} · Exarch`}</title>
-      <h1 className="text-xl font-semibold">{title}</h1>
-      {children}
-    </div>
+    </Frame>
   );
 }
 
@@ -134,7 +98,7 @@ function Choose({ token, over }: { token: string; over: () => void }) {
           autoComplete="new-password"
           autoFocus
           error={wrong}
-          hint="At least 15 characters. Any characters; a few words are fine."
+          hint="At least 15 characters, or 12 where your tenant asks for a second factor. Any characters; a few words are fine."
         />
         <Button type="submit" look="primary" className="w-full py-2 text-lg" busy={busy && 'Changing…'}>
           Change password

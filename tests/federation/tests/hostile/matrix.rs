@@ -62,7 +62,7 @@ impl Matrix {
             .as_str()
             .unwrap()
             .to_owned();
-        let newcomer = json!({"email": "newcomer@acme.example", "display_name": "Newcomer", "roles": ["read-only"]});
+        let newcomer = json!({"email": "newcomer@acme.example", "display_name": "Newcomer", "roles": ["read-only"], "initial_password": true});
         let initial = ada.post("/v1/users", &newcomer).await.ok()["initial_password"]
             .as_str()
             .unwrap()

@@ -19,7 +19,7 @@ fn told(answer: &Answer) -> Value {
 pub async fn unknown_and_wrong_are_one_answer_that_takes_one_time(federation: Arc<Federation>) {
     let ada = federation.person(ADA).await;
     let victim = "victim@acme.example";
-    let person = json!({"email": victim, "display_name": "Victim", "roles": ["read-only"]});
+    let person = json!({"email": victim, "display_name": "Victim", "roles": ["read-only"], "initial_password": true});
     ada.post("/v1/users", &person).await.ok();
     let ask = async |email: &str, password: &str| {
         let body = json!({"email": email, "password": password, "session": "token"});

@@ -1,0 +1,93 @@
+//! `GET` and `PUT /v1/tenants/{id}/settings`: what a tenant decides for its people.
+use super::{TenantKey, store};
+use crate::{
+    app::App,
+    audit,
+    gate::{Who, needs},
+    passports, second_factor, sessions,
+};
+use axum::extract::State;
+use exarch_common_authz::{Target, perm};
+use exarch_common_http::{Api, Json, Path, Problem};
+use exarch_common_pg::SystemTx;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::routes;
+
+pub fn routes(api: Api<App>) -> Api<App> {
+    api.route(needs::<perm::settings::Read>(), routes!(read))
+        .route(needs::<perm::settings::Update>(), routes!(write))
+}
+
+/// The settings of a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = TenantSettings)]
+pub(super) struct Settings {
+    /// Whether everybody who has a place in the tenant gives a second factor at each sign-in. Their passwords may then be shorter.
+    pub second_factor: Demand,
+}
+
+/// What is asked of people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = SecondFactorDemand)]
+pub(super) enum Demand {
+    /// Who has one uses it.
+    Optional,
+    /// Who has none enrols one at the next sign-in.
+    Required,
+}
+
+/// The settings of the tenant in force.
+#[utoipa::path(get, path = "/v1/tenants/{id}/settings", operation_id = "readTenantSettings", tag = "tenants",
+    params(("id" = String, Path, description = "Id or slug of the tenant in force")),
+    responses((status = 200, description = "The settings", body = Settings)))]
+async fn read(State(app): State<App>, who: Who, Path(key): Path<TenantKey>) -> Result<Json<Settings>, Problem> {
+    let tenant = key.of_seat(&who)?;
+    let _permit = who.check::<perm::settings::Read>(&app, Target::Tenant(tenant))?;
+    let mut tx = SystemTx::begin(&app.app_pool, "tenant-settings").await?;
+    let settings = store::lock_settings(tx.conn(), tenant).await?;
+    tx.rollback().await?;
+    settings.map(Json).ok_or_else(super::key::not_found)
+}
+
+/// Puts these settings in force. Where they begin to ask for a second factor, sessions that were begun without one end.
+#[utoipa::path(put, path = "/v1/tenants/{id}/settings", operation_id = "writeTenantSettings", tag = "tenants",
+    params(("id" = String, Path, description = "Id or slug of the tenant in force")), request_body = Settings,
+    responses((status = 200, description = "They are in force", body = Settings),
+              (status = 409, description = "You would lock yourself out: sign in with a second factor of your own first")))]
+async fn write(
+    State(app): State<App>,
+    who: Who,
+    Path(key): Path<TenantKey>,
+    Json(input): Json<Settings>,
+) -> Result<Json<Settings>, Problem> {
+    let tenant = key.of_seat(&who)?;
+    let _permit = who.check::<perm::settings::Update>(&app, Target::Tenant(tenant))?;
+    if input.second_factor == Demand::Required && !second_factor::is_mfa(&who.session().amr) {
+        return Err(Problem::conflict("second-factor-missing")
+            .detail("Enrol a second factor of your own and sign in with it, before you ask others for one."));
+    }
+    let mut tx = SystemTx::begin(&app.app_pool, "tenant-settings").await?;
+    let before = store::lock_settings(tx.conn(), tenant).await?;
+    let before = before.ok_or_else(super::key::not_found)?;
+    if before == input {
+        return Ok(Json(input));
+    }
+    store::save_settings(tx.conn(), tenant, &input, app.ambient.now()).await?;
+    let ended = match input.second_factor {
+        Demand::Required => sessions::end_single_factor(&app, &mut tx, tenant).await?,
+        Demand::Optional => 0,
+    };
+    let entry = who.entry(&app, tenant, "settings.update", ("tenant", tenant));
+    let entry = entry
+        .before(json!(before))
+        .after(json!({ "second_factor": input.second_factor, "sessions_ended": ended }));
+    audit::record(&mut tx, &entry).await?;
+    passports::touch_common(&app, &mut tx).await?;
+    tx.commit().await?;
+    passports::nudge(&app);
+    Ok(Json(input))
+}
