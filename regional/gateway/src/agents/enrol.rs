@@ -407,7 +407,7 @@ async fn hand_out(app: &App, tx: &mut TenantTx, id: AgentId, agent: Locked) -> R
         None => certificate(app, tx, id, &agent.csr).await?.der,
     };
     let link = Link::new(1, &app.ambient.bytes());
-    if !sessions::store::begin_chain(tx, agent.cluster, id, link.hash()).await? {
+    if !sessions::begin_chain(tx, agent.cluster, id, link.hash()).await? {
         return Err(Problem::conflict("agent-already-enrolled")
             .detail("This agent has opened a session; its identity is not handed out a second time."));
     }

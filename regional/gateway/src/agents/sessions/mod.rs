@@ -5,13 +5,14 @@
 mod authenticate;
 mod challenge;
 mod open;
-pub(super) mod store;
+mod store;
 mod token;
 
 pub(super) use authenticate::{Certified, Memory, agent_of};
 pub use authenticate::{authenticate, in_time};
 pub(super) use challenge::session_challenge;
 pub(super) use open::open_session;
+pub(super) use store::begin_chain;
 
 // what `routes!` makes of a handler's name
 pub(super) use challenge::__path_session_challenge;
