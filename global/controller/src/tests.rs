@@ -22,7 +22,7 @@ use exarch_common_base::{Ambient, EntitlementId, ExposeSecret, MembershipId, Reg
 use exarch_common_crypto::{
     password::Hasher,
     pki::{self, Pin},
-    seal::Sealer,
+    seal::{Place, Sealer},
     sign::{Algorithm, SigningKey},
     tls,
 };
@@ -173,11 +173,19 @@ impl World {
     /// A person.
     pub(crate) async fn user(&self, name: &str) -> UserId {
         let user: UserId = self.app.ambient.id();
+        let place = Place {
+            table: "gc.user",
+            column: "email_sealed",
+            row: &user.to_string(),
+        };
+        let email = format!("{name}@people.example");
+        let sealed = self.app.sealer.seal(&self.app.ambient, place, email.as_bytes());
         let mut db = self.superuser().await;
-        sqlx::query("INSERT INTO gc.user (id, email_sealed, email_index, display_name, created_at, updated_at) VALUES ($1, '', $2, $3, now(), now())")
+        sqlx::query("INSERT INTO gc.user (id, email_sealed, email_index, display_name, created_at, updated_at) VALUES ($1, $4, $2, $3, now(), now())")
             .bind(user.uuid())
             .bind(self.app.ambient.bytes::<32>().as_slice())
             .bind(name)
+            .bind(sealed)
             .execute(&mut db)
             .await
             .unwrap();
