@@ -2,7 +2,7 @@
 //!
 //! Which steps a database has is written in `<schema>.schema_migration`. One database can hold both schemas.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -11,6 +11,9 @@ use time::OffsetDateTime;
 use crate::error::DbError;
 use crate::login::Schema;
 use crate::pools::{OwnerPool, Role, RolePool};
+
+/// Between two looks whether somebody else still migrates.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The steps of one schema that this binary knows.
 pub struct Migrations {
@@ -124,6 +127,8 @@ impl Migrations {
             Schema::Global => sqlx::migrate!("../../migrations/global"),
             Schema::Regional => sqlx::migrate!("../../migrations/regional"),
         };
+        // [`turn`] takes the library's lock's place.
+        migrator.set_locking(false);
         migrator.create_schema(schema.name());
         migrator.dangerous_set_table_name(format!("{}.schema_migration", schema.name()));
         Self { schema, migrator }
@@ -147,6 +152,7 @@ impl Migrations {
 
     async fn run(&self, conn: &mut PgConnection) -> Result<(), SchemaError> {
         let schema = self.schema.name();
+        turn(conn, schema).await?;
         self.migrator
             .run_direct(None, conn, false)
             .await
@@ -269,4 +275,18 @@ impl Migrations {
             other => other,
         }
     }
+}
+
+/// Waits until nobody else migrates this schema; the turn is over with the connection. By asking again and again: who waited
+/// inside the database would hold up an index that is being built `CONCURRENTLY`, and that one waits for all others.
+async fn turn(conn: &mut PgConnection, schema: &str) -> Result<(), sqlx::Error> {
+    let ask = "SELECT pg_try_advisory_lock(hashtext('exarch-migrate'), hashtext($1))";
+    while !sqlx::query_scalar::<_, bool>(ask)
+        .bind(schema)
+        .fetch_one(&mut *conn)
+        .await?
+    {
+        tokio::time::sleep(AGAIN).await;
+    }
+    Ok(())
 }

@@ -123,8 +123,8 @@ async fn a_path_takes_its_own_methods_and_head_and_says_so_to_every_other() {
     let anyone = world.anyone();
     for (path, methods) in paths {
         let path = path.replace(['{', '}'], "");
-        for method in ["OPTIONS", "TRACE", "PUT", "CONNECT", "BREW"] {
-            assert!(!methods.contains(method));
+        let strange = ["OPTIONS", "TRACE", "PUT", "CONNECT", "BREW"];
+        for method in strange.into_iter().filter(|method| !methods.contains(*method)) {
             let answer = anyone.exactly(method, &path, &[], None).await;
             assert_eq!(answer.code, 405, "{method} {path}: {}", answer.text);
             has_the_headers(&format!("{method} {path}"), &answer);
