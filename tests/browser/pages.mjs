@@ -43,7 +43,7 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await narrow('tenant');
     });
     await check(`what is asked before a tenant is suspended or deleted can be left with Escape (${theme})`, async () => {
-      for (const [opener, name] of [['Suspend…', 'suspend'], ['Delete…', 'delete'], ['Entitle to a region', 'entitle']]) {
+      for (const [opener, name] of [['Suspend…', 'suspend'], ['Delete…', 'delete'], ['Entitle to a region', 'entitle'], ['Rename…', 'rename']]) {
         await page.getByRole('button', { name: opener }).click();
         await page.getByRole('dialog').waitFor();
         await look(name);
@@ -51,6 +51,25 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
         await page.getByRole('dialog').waitFor({ state: 'detached' });
         equal(await page.evaluate(() => document.activeElement?.textContent), opener, 'focus is back');
       }
+    });
+    await check(`an entitlement that somebody else changes meanwhile is shown with both, and kept (${theme})`, async () => {
+      const [entitlement] = api.world.entitlements[api.world.tenants.find(({ slug }) => slug === 'acme').id];
+      const before = structuredClone(entitlement.limits);
+      someone.allow(`412 /v1/tenants/${api.world.tenants.find(({ slug }) => slug === 'acme').id}/entitlements/${entitlement.id}`);
+      await page.getByRole('button', { name: 'Change the entitlement to eu-north' }).click();
+      await page.getByLabel('Clusters').fill('8');
+      await look('entitlement-edit');
+      await narrow('entitlement-edit');
+      entitlement.limits = { ...before, clusters: 6, hosts: 90 };
+      await page.keyboard.press('Enter');
+      await page.getByText(/Somebody else changed this/).waitFor();
+      await look('overtaken');
+      await narrow('overtaken');
+      await page.getByRole('radio', { name: /Keep mine/ }).press('ArrowDown');
+      await page.getByRole('radio', { name: /Keep mine/ }).check();
+      await page.getByRole('button', { name: 'Save' }).click();
+      await page.getByText('8 clusters · 90 hosts').waitFor();
+      entitlement.limits = before;
     });
     await check(`a wrong value of a form takes the focus and is told beside it (${theme})`, async () => {
       someone.allow('422 /v1/tenants');
@@ -126,6 +145,12 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await page.getByRole('link', { name: 'Ada Byron' }).click();
       await page.getByText('This one').waitFor();
       await look('person');
+      await narrow('person');
+      await page.getByRole('button', { name: 'Change membership…' }).click();
+      await page.getByRole('checkbox', { name: /Tenant administrator/ }).waitFor();
+      await look('membership-edit');
+      await narrow('membership-edit');
+      await page.keyboard.press('Escape');
       await page.goto(`${base}/new/person`);
       await page.getByLabel('E-mail').fill(`new-${theme}@acme.example`);
       await page.getByLabel('Display name').fill('Nina New');

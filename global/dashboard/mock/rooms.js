@@ -1,5 +1,6 @@
 // The routes behind the pages of staff and administrators.
 import { created, done, email, json, list, missing, object, Refused, slug, text, wrong } from './http.js';
+import { requireMatch, versioned } from './tags.js';
 
 /**
  * @typedef {import('./world.js').Account} Account
@@ -42,6 +43,22 @@ export function tenants({ world, now, next, needs }) {
     return json(tenant);
   };
 
+  /** @param {string} from @param {Record<string, any>} input */
+  const fits = (from, { until, limits }) => {
+    if (until && Date.parse(until) <= Math.max(now(), Date.parse(from))) throw wrong('/until', 'is not after the beginning and in the future', 'invalid-entitlement');
+    for (const [limit, n] of Object.entries(limits ?? {})) {
+      if (n === null) continue;
+      if (!Number.isInteger(n) || n < 0) throw wrong(`/limits/${limit}`, 'expected u32');
+      if (n > 1_000_000) throw wrong(`/limits/${limit}`, 'is above 1000000', 'invalid-entitlement');
+    }
+  };
+  /** @param {string} key @param {string} id */
+  const entitled = (key, id) => {
+    const found = world.entitlements[registered(key).id]?.find((each) => each.id === id);
+    if (!found) throw missing('entitlement-not-found', 'The tenant has no such entitlement, or it has ended.');
+    return found;
+  };
+
   return {
     'GET /v1/tenants': (request, url) => {
       needs(request, 'tenant.list');
@@ -51,7 +68,16 @@ export function tenants({ world, now, next, needs }) {
     },
     'GET /v1/tenants/:': (request, _, key) => {
       needs(request, 'tenant.read');
-      return json(registered(key));
+      const tenant = registered(key);
+      return versioned(tenant, tenant);
+    },
+    'PATCH /v1/tenants/:': async (request, _, key) => {
+      needs(request, 'tenant.update');
+      const { name } = await object(request, ['name']);
+      const tenant = registered(key);
+      requireMatch(request, tenant);
+      if (name !== undefined) tenant.name = text(name, '/name');
+      return versioned(tenant, tenant);
     },
     'POST /v1/tenants': async (request) => {
       needs(request, 'tenant.create');
@@ -83,11 +109,7 @@ export function tenants({ world, now, next, needs }) {
       const tenant = registered(key);
       const input = await object(request, ['region', 'from', 'until', 'limits']);
       const from = input.from ?? iso();
-      if (input.until && Date.parse(input.until) <= Math.max(now(), Date.parse(from))) throw wrong('/until', 'is not after the beginning and in the future', 'invalid-entitlement');
-      for (const [limit, n] of Object.entries(input.limits ?? {})) {
-        if (!Number.isInteger(n) || n < 0) throw wrong(`/limits/${limit}`, 'expected u32');
-        if (n > 1_000_000) throw wrong(`/limits/${limit}`, 'is above 1000000', 'invalid-entitlement');
-      }
+      fits(from, input);
       const region = world.regions.find(({ slug }) => slug === input.region);
       if (!region) throw wrong('/region', 'names no region', 'invalid-entitlement');
       const all = (world.entitlements[tenant.id] ??= []);
@@ -97,6 +119,21 @@ export function tenants({ world, now, next, needs }) {
       const made = { id: next('ent'), region: { id: region.id, slug: region.slug }, from, until: input.until, limits: input.limits ?? {}, created_at: iso() };
       all.unshift(made);
       return created(made);
+    },
+    'GET /v1/tenants/:/entitlements/:': (request, _, key, id) => {
+      needs(request, 'entitlement.read');
+      const found = entitled(key, id);
+      return versioned(found, found);
+    },
+    'PATCH /v1/tenants/:/entitlements/:': async (request, _, key, id) => {
+      needs(request, 'entitlement.grant');
+      const input = await object(request, ['until', 'limits']);
+      const found = entitled(key, id);
+      requireMatch(request, found);
+      fits(found.from, input);
+      if (input.until !== undefined) found.until = input.until;
+      found.limits = { ...found.limits, ...input.limits };
+      return versioned(found, found);
     },
     'DELETE /v1/tenants/:/entitlements/:': (request, _, key, id) => {
       needs(request, 'entitlement.revoke');
@@ -133,6 +170,30 @@ export function people({ world, now, next, needs, sessions }) {
     return given;
   };
 
+  /** @param {Record<string, any>} input */
+  const reaches = ({ until, regions }) => {
+    if (until && Date.parse(until) <= now()) throw wrong('/until', 'is not in the future', 'invalid-membership');
+    if (regions?.length === 0) throw wrong('/regions', 'is empty; leave it out for all regions', 'invalid-membership');
+  };
+  /** @param {string} tenant @param {string} id */
+  const member = (tenant, id) => {
+    const found = members(tenant).find(({ membership }) => membership.id === id);
+    if (!found) throw missing('membership-not-found', 'The tenant has no such membership, or it has ended.');
+    return found;
+  };
+  /** @param {Session} session @param {string} id */
+  const ofUser = ({ membership }, id) => {
+    const found = members(membership?.tenant.id ?? '').find(({ account }) => account.id === id);
+    if (!found) throw missing('user-not-found', 'The tenant has no such person.');
+    return found;
+  };
+  /** @param {string} tenant @param {Membership} membership */
+  const lastAdmin = (tenant, membership) => {
+    const admins = members(tenant).filter(({ membership: { roles } }) => roles.includes('tenant-admin'));
+    return admins.length === 1 && admins[0]?.membership === membership;
+  };
+  const lastAdministrator = () => new Refused(409, 'last-administrator', 'This is the tenant’s last administrator: name another one first.');
+
   return {
     'GET /v1/tenants/:/memberships': (request, url, key) => list(url, members(inForce(needs(request, 'membership.list'), key)).map(told)),
     'POST /v1/tenants/:/memberships': async (request, _, key) => {
@@ -140,8 +201,7 @@ export function people({ world, now, next, needs, sessions }) {
       const tenant = inForce(session, key);
       const input = await object(request, ['user_id', 'email', 'roles', 'regions', 'until']);
       const roles = rolesOf(input.roles);
-      if (input.until && Date.parse(input.until) <= now()) throw wrong('/until', 'is not in the future', 'invalid-membership');
-      if (input.regions?.length === 0) throw wrong('/regions', 'is empty; leave it out for all regions', 'invalid-membership');
+      reaches(input);
       const account = world.accounts.find((each) => each.email === email(input.email, '/email'));
       if (!account) throw wrong('/email', 'names nobody who can sign in', 'invalid-membership');
       if (members(tenant).some((each) => each.account === account)) throw new Refused(409, 'already-a-member', 'This person is a member already: end that membership first, or keep it.');
@@ -149,12 +209,44 @@ export function people({ world, now, next, needs, sessions }) {
       account.memberships.push(membership);
       return created(told({ account, membership }));
     },
+    'GET /v1/tenants/:/memberships/:': (request, _, key, id) => {
+      const found = member(inForce(needs(request, 'membership.list'), key), id);
+      return versioned(told(found), told(found));
+    },
+    'PATCH /v1/tenants/:/memberships/:': async (request, _, key, id) => {
+      const tenant = inForce(needs(request, 'membership.grant'), key);
+      const input = await object(request, ['roles', 'regions', 'until']);
+      const found = member(tenant, id);
+      requireMatch(request, told(found));
+      const { membership } = found;
+      const roles = input.roles === undefined ? membership.roles : rolesOf(input.roles);
+      reaches(input);
+      if (lastAdmin(tenant, membership) && !(roles.includes('tenant-admin') && !input.until)) throw lastAdministrator();
+      Object.assign(membership, { roles, ...(input.regions !== undefined && { only: input.regions ?? undefined }), ...(input.until !== undefined && { until: input.until ?? undefined }) });
+      return versioned(told(found), told(found));
+    },
+    'GET /v1/users/:': (request, _, id) => {
+      const found = ofUser(needs(request, 'user.read'), id);
+      return versioned({ ...brief(found.account), roles: found.membership.roles }, brief(found.account));
+    },
+    'PATCH /v1/users/:': async (request, _, id) => {
+      const session = needs(request, 'user.update');
+      const { display_name } = await object(request, ['display_name']);
+      const { account, membership } = ofUser(session, id);
+      requireMatch(request, brief(account));
+      if (display_name !== undefined) {
+        const name = text(display_name, '/display_name');
+        if (account.memberships.length > 1 || account.system) {
+          throw new Refused(409, 'person-of-others', 'This person does not belong to this tenant alone, so it is not this tenant that renames them.');
+        }
+        account.display_name = name;
+      }
+      return versioned({ ...brief(account), roles: membership.roles }, brief(account));
+    },
     'DELETE /v1/tenants/:/memberships/:': (request, _, key, id) => {
-      const all = members(inForce(needs(request, 'membership.revoke'), key));
-      const found = all.find(({ membership }) => membership.id === id);
-      if (!found) throw missing('membership-not-found', 'The tenant has no such membership, or it has ended.');
-      const admins = all.filter(({ membership }) => membership.roles.includes('tenant-admin'));
-      if (admins.length === 1 && admins[0] === found) throw new Refused(409, 'last-administrator', 'This is the tenant’s last administrator: name another one first.');
+      const tenant = inForce(needs(request, 'membership.revoke'), key);
+      const found = member(tenant, id);
+      if (lastAdmin(tenant, found.membership)) throw lastAdministrator();
       found.account.memberships.splice(found.account.memberships.indexOf(found.membership), 1);
       for (const [token, each] of sessions) if (each.membership === found.membership) sessions.delete(token);
       return done();
@@ -279,6 +371,8 @@ export function regions({ world, now, next, needs }) {
     if (!/^https?:\/\/[^/@?#\s]+$/.test(String(given))) throw wrong(pointer, 'must be https:// or http:// with a host, without a path, a password or a slash at the end');
     return String(given);
   };
+  /** @param {import('../src/api/types').Region} region */
+  const registered = ({ name, url, console_url, lifecycle }) => ({ name, url, console_url, lifecycle });
   const seconds = { hour: 30, day: 720, week: 5040, month: 21_600 };
 
   return {
@@ -288,7 +382,21 @@ export function regions({ world, now, next, needs }) {
     },
     'GET /v1/regions/:': (request, _, key) => {
       needs(request, 'region.read');
-      return json(named(key));
+      const region = named(key);
+      return versioned(region, registered(region));
+    },
+    'PATCH /v1/regions/:': async (request, _, key) => {
+      needs(request, 'region.update');
+      const input = await object(request, ['name', 'url', 'console_url']);
+      const region = named(key);
+      requireMatch(request, registered(region));
+      const name = input.name === undefined ? region.name : text(input.name, '/name', 200);
+      const place = input.url === undefined ? region.url : origin(input.url, '/url');
+      // none is told as where the region is
+      const before = region.console_url === region.url ? place : region.console_url;
+      const console_url = input.console_url === undefined ? before : input.console_url === null ? place : origin(input.console_url, '/console_url');
+      Object.assign(region, { name, url: place, console_url });
+      return versioned(region, registered(region));
     },
     'POST /v1/regions': async (request) => {
       needs(request, 'region.register');

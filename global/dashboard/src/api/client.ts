@@ -17,6 +17,8 @@ export function onSignedOut(callback: () => void): void {
   whenSignedOut = callback;
 }
 
+export const tellSignedOut = (): void => whenSignedOut();
+
 // A list is asked for as one page: streams are not for this client.
 export const api = createClient<paths, 'application/json' | 'application/problem+json'>({
   baseUrl: location.origin,
@@ -37,8 +39,8 @@ api.use({
 
 export type Outcome<T> = { data?: T; error?: unknown; response: Response };
 
-/** Awaits a call of `api` and gives its data; throws a Problem for everything else. */
-export async function data<T>(call: Promise<Outcome<T>>): Promise<T> {
+/** Awaits a call of `api`; throws a Problem for everything but success. */
+async function answered<T>(call: Promise<Outcome<T>>): Promise<Outcome<T>> {
   let outcome: Outcome<T>;
   try {
     outcome = await call;
@@ -48,8 +50,27 @@ export async function data<T>(call: Promise<Outcome<T>>): Promise<T> {
   }
   const { response } = outcome;
   if (!response.ok) throw problemOf(response, outcome.error, Date.now());
-  return outcome.data as T;
+  return outcome;
 }
+
+/** What a call of `api` answers. */
+export async function data<T>(call: Promise<Outcome<T>>): Promise<T> {
+  return (await answered(call)).data as T;
+}
+
+/** Something that can be edited, and which version of it this is. */
+export type Tagged<T> = { value: T; tag: string };
+
+export async function tagged<T>(call: Promise<Outcome<T>>): Promise<Tagged<T>> {
+  const { data: value, response } = await answered(call);
+  // A proxy that compresses marks the tag as weak. The version in it is the same, and only a strong one is ever matched.
+  const tag = response.headers.get('etag')?.replace(/^W\//, '');
+  if (!tag) throw unreadable(response.status);
+  return { value: value as T, tag };
+}
+
+/** The header by which a change is refused when it is not of this version any more. */
+export const onlyIf = (tag: string) => ({ header: { 'If-Match': tag } });
 
 /** The header by which a creating request can be sent again without a second effect. */
 export const once = (key: string) => ({ header: { 'Idempotency-Key': key } });

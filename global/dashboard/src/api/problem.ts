@@ -74,4 +74,4 @@ function byStatus(status: number): string {
   return status >= 500 ? 'The server met a fault. Try again in a moment.' : 'The server refused this.';
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;
+export const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null;

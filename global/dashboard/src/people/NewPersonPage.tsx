@@ -15,7 +15,7 @@ import { Form } from '../ui/Form';
 import { chosen, missing, moment, text } from '../ui/form-state';
 import { Page } from '../ui/Page';
 import { toast } from '../ui/Toasts';
-import { RegionsField, regionsOf, RolesField } from './fields';
+import { RegionsField, regionsCheck, regionsOf, RolesField } from './fields';
 import { NewPerson } from './NewPerson';
 
 const back = { to: links.people, label: 'People' } as const;
@@ -62,7 +62,7 @@ export function NewPersonPage() {
             ...missing(form, { '/email': 'Enter the e-mail address' }),
             ...(account !== 'known' ? missing(form, { '/display_name': 'Enter the name' }) : []),
             ...missing(form, { '/roles': 'Choose at least one role' }),
-            ...(regionsOf(form)?.length === 0 ? [{ pointer: '/regions', reason: 'Choose at least one region, or all regions above' }] : []),
+            ...regionsCheck(form),
           ]}
           send={send}
           done={(answer) => {

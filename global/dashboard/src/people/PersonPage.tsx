@@ -1,7 +1,6 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { useQuery } from '@tanstack/react-query';
+import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
-import { api, data } from '../api/client';
 import { useMe } from '../api/me';
 import { may } from '../api/may';
 import { LIST_EVERY_MS } from '../api/pages';
@@ -13,13 +12,14 @@ import { Trouble } from '../shell/Trouble';
 import { MemberSessions } from '../sessions/MemberSessions';
 import { Button } from '../ui/Button';
 import { Card } from '../ui/Card';
-import { Confirm } from '../ui/Confirm';
 import { useLive } from '../ui/Freshness';
 import { Fact, Facts, Page, Skeleton } from '../ui/Page';
 import { Time, Until } from '../ui/Time';
-import { toast } from '../ui/Toasts';
+import { EditMembership } from './EditMembership';
+import { EndMembership } from './EndMembership';
 import { Disabled } from './PeoplePage';
 import { membershipsQuery } from './queries';
+import { RenamePerson } from './RenamePerson';
 import { roleWord } from './roles';
 
 const route = getRouteApi('/shell/people/$id');
@@ -44,7 +44,7 @@ export function PersonPage() {
       back={back}
       badge={user.state !== 'active' && <Disabled />}
       intro={user.email}
-      actions={may(me, 'membership.revoke') && <End membership={membership} />}
+      actions={<Actions membership={membership} />}
       live={live}
     >
       <Card>
@@ -70,40 +70,24 @@ function Regions({ regions }: { regions: Membership['regions'] }) {
   return <>{regions.map((id) => known.data?.find((region) => region.id === id)?.name ?? id).join(', ')}</>;
 }
 
-function End({ membership }: { membership: Membership }) {
+type Open = 'roles' | 'name' | 'end';
+
+function Actions({ membership }: { membership: Membership }) {
   const me = useMe();
-  const client = useQueryClient();
-  const navigate = useNavigate();
-  const [open, setOpen] = useState(false);
-  const { user } = membership;
-  const mine = user.id === me.user.id;
-  const tenant = me.tenant?.name ?? 'the tenant';
+  const [open, setOpen] = useState<Open>();
+  const close = () => setOpen(undefined);
   return (
     <>
-      <Button className="text-bad" onClick={() => setOpen(true)}>
-        End membership…
-      </Button>
-      {open && (
-        <Confirm
-          title={mine ? `Leave ${tenant}` : `End the membership of ${user.display_name}`}
-          consequences={[
-            mine ? `You lose your roles in ${tenant} and are signed out of it at once.` : `${user.display_name} loses all roles in ${tenant} and is signed out of it at once.`,
-            'Connected regions learn of it within a second.',
-            'The account stays, with its other tenants. A new membership can be given later.',
-          ]}
-          submit="End membership"
-          busyLabel="Ending…"
-          danger
-          name={user.email}
-          send={() => data(api.DELETE('/v1/tenants/{id}/memberships/{membership}', { params: { path: { id: me.tenant?.id ?? '', membership: membership.id } } }))}
-          done={() => {
-            toast(`${user.display_name} is no longer a member.`);
-            void navigate({ to: links.people });
-            void client.invalidateQueries({ queryKey: ['memberships'] });
-          }}
-          close={() => setOpen(false)}
-        />
+      {may(me, 'user.update') && <Button onClick={() => setOpen('name')}>Rename…</Button>}
+      {may(me, 'membership.grant') && <Button onClick={() => setOpen('roles')}>Change membership…</Button>}
+      {may(me, 'membership.revoke') && (
+        <Button className="text-bad" onClick={() => setOpen('end')}>
+          End membership…
+        </Button>
       )}
+      {open === 'name' && <RenamePerson user={membership.user} close={close} />}
+      {open === 'roles' && <EditMembership membership={membership} close={close} />}
+      {open === 'end' && <EndMembership membership={membership} close={close} />}
     </>
   );
 }

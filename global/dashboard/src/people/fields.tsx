@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useMe } from '../api/me';
+import type { FieldError } from '../api/problem';
 import { myRegionsQuery } from '../api/queries';
 import { Checkboxes, Radios } from '../ui/Choices';
 import { chosen } from '../ui/form-state';
@@ -43,3 +44,7 @@ export function RegionsField({ regions }: { regions?: readonly string[] | null }
 
 /** Nothing for all of them. */
 export const regionsOf = (form: FormData): string[] | undefined => (form.get('reach') === 'some' ? chosen(form, '/regions') : undefined);
+
+/** None of them is no reach, and not what anybody means. */
+export const regionsCheck = (form: FormData): FieldError[] =>
+  regionsOf(form)?.length === 0 ? [{ pointer: '/regions', reason: 'Choose at least one region, or all regions above' }] : [];

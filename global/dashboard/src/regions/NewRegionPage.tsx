@@ -6,11 +6,11 @@ import type { Registered } from '../api/types';
 import { links } from '../links';
 import { ButtonLink } from '../ui/ButtonLink';
 import { Card } from '../ui/Card';
-import { Field } from '../ui/Field';
 import { Form } from '../ui/Form';
 import { missing, optional, text } from '../ui/form-state';
 import { NameAndSlug } from '../ui/NameAndSlug';
 import { Page } from '../ui/Page';
+import { PlaceFields } from './fields';
 import { Join } from './Join';
 
 const back = { to: links.home, label: 'Regions' } as const;
@@ -49,27 +49,7 @@ export function NewRegionPage() {
           }}
         >
           <NameAndSlug nameHint="For people." slugHint="For addresses and commands. It stays for ever and is never given to another region." />
-          <Field
-            label="Address"
-            name="/url"
-            inputMode="url"
-            autoComplete="off"
-            autoCapitalize="none"
-            spellCheck={false}
-            placeholder="https://eu-north.example"
-            hint="Where its users reach it: https:// and a host, without a path. The global controller never dials it."
-            className="font-mono"
-          />
-          <Field
-            label="Console, when elsewhere"
-            name="/console_url"
-            inputMode="url"
-            autoComplete="off"
-            autoCapitalize="none"
-            spellCheck={false}
-            hint="The same as the address, when left empty."
-            className="font-mono"
-          />
+          <PlaceFields />
         </Form>
       </Card>
     </Page>

@@ -1,12 +1,15 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { ExternalLink } from 'lucide-react';
+import { useState } from 'react';
 import { useMe } from '../api/me';
+import { may } from '../api/may';
 import { asProblem } from '../api/problem';
 import { regionQuery, REGIONS_EVERY_MS } from '../api/queries';
 import type { Region } from '../api/types';
 import { links } from '../links';
 import { Trouble } from '../shell/Trouble';
+import { Button } from '../ui/Button';
 import { Card } from '../ui/Card';
 import { CopyText } from '../ui/CopyText';
 import { useLive } from '../ui/Freshness';
@@ -14,6 +17,7 @@ import { Notice } from '../ui/Notice';
 import { Fact, Facts, Page, Skeleton } from '../ui/Page';
 import { Time } from '../ui/Time';
 import { Latency, Nothing, StateBadge } from './cells';
+import { EditRegion } from './EditRegion';
 import { Instances } from './Instances';
 import { JoinSection } from './JoinSection';
 import { Passport } from './Passport';
@@ -50,7 +54,12 @@ export function RegionPage() {
         </span>
       }
       intro={<span className="font-mono text-sm">{region.slug}</span>}
-      actions={<Console region={region} />}
+      actions={
+        <>
+          <Console region={region} />
+          <Edit region={region} />
+        </>
+      }
       live={live}
     >
       <div className="space-y-3">
@@ -71,6 +80,17 @@ export function RegionPage() {
       {joined && <Instances region={region} />}
       {joined && <Probes slug={region.slug} name={region.name} />}
     </Page>
+  );
+}
+
+function Edit({ region }: { region: Region }) {
+  const [open, setOpen] = useState(false);
+  if (!may(useMe(), 'region.update') || region.lifecycle === 'removed') return null;
+  return (
+    <>
+      <Button onClick={() => setOpen(true)}>Edit…</Button>
+      {open && <EditRegion region={region} close={() => setOpen(false)} />}
+    </>
   );
 }
 

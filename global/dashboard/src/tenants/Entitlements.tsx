@@ -18,10 +18,11 @@ import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Time, Until } from '../ui/Time';
 import { toast } from '../ui/Toasts';
+import { EditEntitlement } from './EditEntitlement';
 import { GrantDialog } from './GrantDialog';
 import { entitlementsQuery } from './queries';
 
-type Open = { kind: 'grant' } | { kind: 'end'; entitlement: Entitlement };
+type Open = { kind: 'grant' } | { kind: 'edit' | 'end'; entitlement: Entitlement };
 
 /** The regions a tenant may use, from when, until when and how much of each. */
 export function Entitlements({ tenant }: { tenant: Tenant }) {
@@ -34,13 +35,22 @@ export function Entitlements({ tenant }: { tenant: Tenant }) {
   const ends = may(me, 'entitlement.revoke');
   const columns: Column<Entitlement>[] = [
     { key: 'region', header: 'Region', rowHeader: true, sort: (e) => e.region.slug, cell: (e) => <span className="font-mono whitespace-nowrap">{e.region.slug}</span> },
-    { key: 'from', header: 'From', sort: (e) => e.from, cell: (e) => <From at={e.from} /> },
+    { key: 'from', header: 'From', wide: true, sort: (e) => e.from, cell: (e) => <From at={e.from} /> },
     { key: 'until', header: 'Until', sort: (e) => e.until, cell: (e) => (e.until ? <Until at={e.until} /> : <span className="text-mute">open</span>) },
     { key: 'limits', header: 'Limits', width: 'w-1/3', cell: (e) => <Amounts limits={e.limits} /> },
-    ...(ends ? [{ key: 'act', header: 'Actions', align: 'right' as const, cell: (e: Entitlement) => (
-      <Button look="quiet" aria-label={`End the entitlement to ${e.region.slug}`} onClick={() => setOpen({ kind: 'end', entitlement: e })}>
-        End…
-      </Button>
+    ...(grants || ends ? [{ key: 'act', header: 'Actions', align: 'right' as const, cell: (e: Entitlement) => (
+      <span className="inline-flex justify-end max-sm:flex-col">
+        {grants && (
+          <Button look="quiet" aria-label={`Change the entitlement to ${e.region.slug}`} onClick={() => setOpen({ kind: 'edit', entitlement: e })}>
+            Change…
+          </Button>
+        )}
+        {ends && (
+          <Button look="quiet" aria-label={`End the entitlement to ${e.region.slug}`} onClick={() => setOpen({ kind: 'end', entitlement: e })}>
+            End…
+          </Button>
+        )}
+      </span>
     ) }] : []),
   ];
   return (
@@ -78,6 +88,7 @@ export function Entitlements({ tenant }: { tenant: Tenant }) {
       {open?.kind === 'grant' && (
         <GrantDialog tenant={tenant} taken={(query.data ?? []).map(({ region }) => region.slug)} close={() => setOpen(undefined)} />
       )}
+      {open?.kind === 'edit' && <EditEntitlement tenant={tenant} entitlement={open.entitlement} close={() => setOpen(undefined)} />}
       {open?.kind === 'end' && <EndDialog tenant={tenant} entitlement={open.entitlement} close={() => setOpen(undefined)} />}
     </Section>
   );

@@ -10,7 +10,7 @@ import { Form } from '../ui/Form';
 import { missing, moment, text } from '../ui/form-state';
 import { Notice } from '../ui/Notice';
 import { toast } from '../ui/Toasts';
-import { LimitFields, limitsOf, MomentField } from './fields';
+import { LimitFields, limitsCheck, limitsOf, MomentField } from './fields';
 
 /** Entitles a tenant to one more region. */
 export function GrantDialog({ tenant, taken, close }: { tenant: Tenant; taken: readonly string[]; close: () => void }) {
@@ -28,7 +28,7 @@ export function GrantDialog({ tenant, taken, close }: { tenant: Tenant; taken: r
           submit="Entitle"
           busyLabel="Entitling…"
           cancel={close}
-          check={(form) => missing(form, { '/region': 'Choose a region' })}
+          check={(form) => [...missing(form, { '/region': 'Choose a region' }), ...limitsCheck(form)]}
           send={(form, key) => data(api.POST('/v1/tenants/{id}/entitlements', {
             params: { path: { id: tenant.id }, ...once(key) },
             body: { region: text(form, '/region'), from: moment(form, '/from'), until: moment(form, '/until'), limits: limitsOf(form) },

@@ -17,6 +17,7 @@ import { Time } from '../ui/Time';
 import { Entitlements } from './Entitlements';
 import { LifeDialog } from './LifeDialog';
 import { tenantQuery } from './queries';
+import { RenameTenant } from './RenameTenant';
 import { lookOfTenant, needs, stepsFrom, type Step } from './state';
 import { TenantState } from './TenantsPage';
 
@@ -61,16 +62,19 @@ const words: Record<Step, string> = { suspend: 'Suspend…', resume: 'Resume…'
 
 function Steps({ tenant }: { tenant: Tenant }) {
   const me = useMe();
-  const [step, setStep] = useState<Step>();
+  const [step, setStep] = useState<Step | 'rename'>();
   const steps = stepsFrom(tenant.state).filter((each) => may(me, needs[each]));
+  const over = tenant.state === 'deleting' || tenant.state === 'deleted';
   return (
     <>
+      {may(me, 'tenant.update') && !over && <Button onClick={() => setStep('rename')}>Rename…</Button>}
       {steps.map((each) => (
         <Button key={each} onClick={() => setStep(each)} className={each === 'delete' ? 'text-bad' : undefined}>
           {each === 'suspend' && tenant.state !== 'active' ? 'Change the cause…' : words[each]}
         </Button>
       ))}
-      {step && <LifeDialog tenant={tenant} step={step} close={() => setStep(undefined)} />}
+      {step === 'rename' && <RenameTenant tenant={tenant} close={() => setStep(undefined)} />}
+      {step && step !== 'rename' && <LifeDialog tenant={tenant} step={step} close={() => setStep(undefined)} />}
     </>
   );
 }

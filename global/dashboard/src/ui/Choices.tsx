@@ -8,7 +8,7 @@ type Group = {
   legend: string;
   name: string;
   choices: readonly Choice[];
-  hint?: string;
+  hint?: ReactNode;
 };
 
 /** Several of some: boxes with what each means beside it. */

@@ -14,7 +14,9 @@ type Props<T> = {
   /** `key` names the attempt for `Idempotency-Key`: the same values sent again, after an answer that never came, have the same. */
   send: (form: FormData, key: string) => Promise<T>;
   done: (answer: T) => void;
-  cancel?: () => void;
+  /** Leaves it, with what is filled in. */
+  cancel?: (form: FormData) => void;
+  cancelWord?: string;
   /** Leaving with something typed is asked about; not in a dialog, which is small and closed on purpose. */
   guarded?: boolean;
   /** Not to be pressed yet; what is missing for it stands beside it. */
@@ -32,7 +34,7 @@ type Refused = { problem?: Problem; fields: Wrong[]; rest: string[] };
  * A form whose refusals stand beside their fields: the first wrong field takes the focus, the summary is announced, what
  * was typed stays. While it is on its way it is not sent again.
  */
-export function Form<T>({ submit, busyLabel, check, send, done, cancel, guarded = false, held = false, danger = false, remedy, children }: Props<T>) {
+export function Form<T>({ submit, busyLabel, check, send, done, cancel, cancelWord = 'Cancel', guarded = false, held = false, danger = false, remedy, children }: Props<T>) {
   const form = useRef<HTMLFormElement>(null);
   const underWay = useRef(false);
   /** Whether something would be lost by leaving; read when somebody leaves, which may be before the next drawing. */
@@ -111,7 +113,7 @@ export function Form<T>({ submit, busyLabel, check, send, done, cancel, guarded 
       {refused && <Summary {...refused} fields={wrong} go={(name) => form.current && elementOf(form.current, name)?.focus()} remedy={refused.problem && remedy?.(refused.problem, () => setRefused(undefined))} />}
       <FieldErrors value={errorOf}>{children}</FieldErrors>
       <div className="flex flex-wrap justify-end gap-2 pt-1">
-        {cancel && <Button onClick={cancel}>Cancel</Button>}
+        {cancel && <Button onClick={() => form.current && cancel(new FormData(form.current))}>{cancelWord}</Button>}
         <Button type="submit" look={danger ? 'danger' : 'primary'} busy={busy && busyLabel} aria-disabled={held || undefined}>
           {submit}
         </Button>

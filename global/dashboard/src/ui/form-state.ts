@@ -70,6 +70,15 @@ export function localMinute(at: string | null | undefined): string {
   return Number.isNaN(date.getTime()) ? '' : new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+/** A field for date and time as a PATCH has it: absent stays as it is, null is none. */
+export function instant(minute: string | undefined): string | null | undefined {
+  if (minute === undefined) return undefined;
+  return minute === '' ? null : new Date(minute).toISOString();
+}
+
+/** A field for date and time in words. */
+export const momentWord = (minute: string): string => (minute ? minute.replace('T', ', ') : 'open');
+
 /** Those of the fields named that are empty, as the server would say it. */
 export const missing = (form: FormData, fields: Record<string, string>): FieldError[] =>
   Object.entries(fields).flatMap(([pointer, reason]) => (form.getAll(pointer).some((value) => typeof value === 'string' && value.trim()) ? [] : [{ pointer, reason }]));
