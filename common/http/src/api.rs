@@ -20,11 +20,17 @@ use axum::{
 };
 use exarch_common_authz::Permission;
 use serde_json::Value;
-use std::{collections::BTreeSet, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        OpenApi,
+        OpenApi, RefOr, Schema,
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -145,6 +151,7 @@ pub struct Api<S> {
     gate: Arc<dyn DynGate>,
     table: Vec<RouteEntry>,
     seen: BTreeSet<(String, String)>,
+    schemas: BTreeMap<String, RefOr<Schema>>,
 }
 
 impl<S: Clone + Send + Sync + 'static> Api<S> {
@@ -161,18 +168,21 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
             BEARER.to_owned(),
             SecurityScheme::Http(HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build()).into(),
         );
+        let schemas = components.schemas.clone().into_iter().collect();
         Self {
             router: OpenApiRouter::with_openapi(doc),
             gate: Arc::new(gate),
             table: Vec::new(),
             seen: BTreeSet::new(),
+            schemas,
         }
     }
 
     /// Adds what `utoipa_axum::routes!` made: `.route(RouteKind::Public, routes!(discovery))`.
     ///
     /// # Panics
-    /// When the method and path are in the table already: two rooms claim one route, and nothing should start.
+    /// When the method and path are in the table already: two rooms claim one route, and nothing should start. Likewise when
+    /// two types are described under one name: one would silently stand for the other.
     #[must_use]
     pub fn route(self, kind: RouteKind, routes: UtoipaMethodRouter<S>) -> Self {
         self.add(kind, Manner::Plain, routes)
@@ -202,6 +212,13 @@ impl<S: Clone + Send + Sync + 'static> Api<S> {
     }
 
     fn add(mut self, kind: RouteKind, manner: Manner, (schemas, mut paths, methods): UtoipaMethodRouter<S>) -> Self {
+        for (name, schema) in &schemas {
+            let known = self.schemas.entry(name.clone()).or_insert_with(|| schema.clone());
+            assert!(
+                known == schema,
+                "two different bodies are called {name} in the description"
+            );
+        }
         for (path, item) in &mut paths.paths {
             for (method, operation) in operations(item) {
                 assert!(

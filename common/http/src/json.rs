@@ -69,13 +69,26 @@ impl<T: Serialize> IntoResponse for Json<T> {
     }
 }
 
-/// The whole body, up to [`MAX_BODY`]; longer is 413.
+/// The body did not come within the time of [`crate::layers::LayerOptions::body`].
+#[derive(Debug, thiserror::Error)]
+#[error("the body did not come in time")]
+pub(crate) struct BodyLate;
+
+/// The whole body, up to [`MAX_BODY`]; longer is 413, slower than its time 408.
 pub async fn read_body(body: Body) -> Result<axum::body::Bytes, Problem> {
     to_bytes(body, MAX_BODY).await.map_err(|e| {
         let mut cause: Option<&(dyn Error + 'static)> = Some(&e);
         while let Some(c) = cause {
             if c.is::<LengthLimitError>() {
                 return too_large();
+            }
+            if c.is::<BodyLate>() {
+                return Problem::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "body-late",
+                    "The request's body came too slowly",
+                )
+                .detail("The body did not come in time; send it again at once, or over a better connection.");
             }
             cause = c.source();
         }

@@ -1,5 +1,5 @@
 //! What happens to every request of every listener, in this order: request id and trace, one log line and metrics,
-//! security headers, problems for what has no handler, panics, time limit, cross-site refusal, body limit.
+//! security headers, problems for what has no handler, panics, time limit, cross-site refusal, limits of the body's size and time.
 //!
 //! `X-Forwarded-*`, `X-HTTP-Method-Override` and `_method` change nothing, because nothing here or below reads them.
 use self::rest::Rest;
@@ -48,15 +48,18 @@ pub struct LayerOptions {
     pub listener: &'static str,
     /// Until the head of the answer; after it 503.
     pub timeout: Duration,
+    /// From the head of a request to the end of its body; after it 408.
+    pub body: Duration,
 }
 
 impl LayerOptions {
-    /// Time limit 30 s.
+    /// Time limit 30 s, of it 10 s for the body.
     pub fn new(ambient: Ambient, listener: &'static str) -> Self {
         Self {
             ambient,
             listener,
             timeout: Duration::from_secs(30),
+            body: Duration::from_secs(10),
         }
     }
 }
@@ -132,10 +135,10 @@ fn trace_id(text: &str) -> Option<u128> {
 
 /// Puts the standard layers around `router`. Call it last: routes added later are outside.
 pub fn standard(router: Router, options: &LayerOptions) -> Router {
-    let timeout = options.timeout;
+    let (timeout, body) = (options.timeout, options.body);
     let outer = options.clone();
     router
-        .layer(from_fn(limit_body))
+        .layer(from_fn(move |request, next| limit_body(body, request, next)))
         .layer(CsrfLayer::new().with_rejection_response(|_| cross_site()))
         .layer(from_fn(move |request, next| limit_time(timeout, request, next)))
         .layer(CatchPanicLayer::custom(panicked))
@@ -265,8 +268,8 @@ fn cross_site() -> Response {
         .into_response()
 }
 
-async fn limit_body(request: Request, next: Next) -> Result<Response, Infallible> {
-    let request = request.map(Rest::of);
+async fn limit_body(time: Duration, request: Request, next: Next) -> Result<Response, Infallible> {
+    let request = request.map(|body| Rest::of(body, time));
     let length = request.headers().get(header::CONTENT_LENGTH);
     let announced = length
         .and_then(|v| v.to_str().ok())

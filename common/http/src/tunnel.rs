@@ -118,8 +118,12 @@ pub async fn serve_h2(
     stop: &CancellationToken,
 ) {
     let Dialled { peer, stream } = dialled;
-    let registered = connections.register(peer.clone());
-    serve::serve_connection(stream, serve::Http::Two, router, peer, registered, options, stop).await;
+    let accepted = serve::Accepted {
+        registered: connections.register(peer.clone()),
+        peer,
+        stranger: None,
+    };
+    serve::serve_connection(stream, serve::Http::Two, router, accepted, options, stop).await;
 }
 
 /// Why a call has no answer.

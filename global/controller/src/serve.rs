@@ -18,7 +18,7 @@ use exarch_common_http::{
 };
 use exarch_common_pg::{AppPool, DbError, Migrations, migrate::SchemaError};
 use exarch_common_runtime::{
-    Lifecycle, Notify, Reloader, TakeOver, os_signals,
+    Lifecycle, Notify, Reloader, TakeOver, os_signals, raise_open_files,
     settings::process_env,
     telemetry::{Metrics, init_logs, next_log_filter},
 };
@@ -39,6 +39,7 @@ const CUT: Duration = Duration::from_secs(1);
 /// Whatever ends the process but a signal.
 pub async fn run(ambient: Ambient, settings: Settings, file: PathBuf) -> anyhow::Result<()> {
     init_logs(&settings.log)?;
+    raise_open_files();
     let metrics = Metrics::install("exarch-global", env!("CARGO_PKG_VERSION"))?;
     let life = Lifecycle::new(Notify::from_env(&process_env()));
     let signals = os_signals()?;

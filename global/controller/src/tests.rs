@@ -30,9 +30,9 @@ use exarch_common_http::{
     serve::TlsListener,
     tunnel::{H2Client, dial},
 };
-use exarch_common_pg::{Clusters, SystemTx, TenantContext, TenantTx};
+use exarch_common_pg::{AppPool, Clusters, Login, PoolSettings, SystemTx, TenantContext, TenantTx};
 use exarch_common_runtime::Reconcile;
-use exarch_common_testkit::db::TestDb;
+use exarch_common_testkit::{cut::Cut, db::TestDb};
 use exarch_common_wire::audit::Source;
 use exarch_common_wire::{federation::Joined, names::ALPN_JOIN};
 use serde_json::{Value, json};
@@ -62,11 +62,27 @@ impl World {
 
     /// With other times of probes.
     pub(crate) async fn with(period: Duration, timeout: Duration) -> Self {
-        exarch_common_crypto::init().unwrap();
         let db = TestDb::global().await;
+        let app = db.app().await;
+        Self::over(db, app, period, timeout).await
+    }
+
+    /// With a wire to its database that can be made to break.
+    pub(crate) async fn breaking() -> (Self, Cut) {
+        let db = TestDb::global().await;
+        let cut = Cut::to(&db.settings(Login::App)).await.unwrap();
+        let app = AppPool::lazy(PoolSettings {
+            acquire_timeout: PATIENCE,
+            ..cut.through(db.settings(Login::App))
+        });
+        let day = Duration::from_secs(24 * 3600);
+        (Self::over(db, app, day, Duration::from_secs(5)).await, cut)
+    }
+
+    async fn over(db: TestDb, app_pool: AppPool, period: Duration, timeout: Duration) -> Self {
+        exarch_common_crypto::init().unwrap();
         let ambient = Ambient::system();
         let sealer = Sealer::new(&ambient.bytes::<32>().to_vec().into()).unwrap();
-        let app_pool = db.app().await;
         // The installation has been there for a year, so that what it gave out can have expired.
         let (long_ago, _) = Ambient::manual(ambient.now() - time::Duration::days(365), 1);
         keys::make_missing(&long_ago, &app_pool, &sealer).await.unwrap();
@@ -370,6 +386,14 @@ impl World {
         let mut db = self.superuser().await;
         let sql = "UPDATE gc.join_token SET expires_at = now() - interval '1 second'";
         sqlx::query(sql).execute(&mut db).await.unwrap();
+        db.close().await.unwrap();
+    }
+
+    /// Time passes since the tokens were used.
+    pub(crate) async fn age_join_tokens(&self, minutes: i32) {
+        let mut db = self.superuser().await;
+        let sql = "UPDATE gc.join_token SET used_at = used_at - make_interval(mins => $1)";
+        sqlx::query(sql).bind(minutes).execute(&mut db).await.unwrap();
         db.close().await.unwrap();
     }
 

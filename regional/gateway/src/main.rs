@@ -7,7 +7,7 @@ use exarch_common_pg::{AppPool, Migrations, OwnerPool};
 use exarch_common_runtime::{
     Lifecycle, Notify,
     doctor::{Telling, report},
-    os_signals,
+    os_signals, raise_open_files,
     settings::{self, SecretFile},
     telemetry,
 };
@@ -176,6 +176,7 @@ fn say(text: &str) -> anyhow::Result<()> {
 
 async fn serve(settings: Settings, file: PathBuf) -> anyhow::Result<()> {
     telemetry::init_logs(&settings.log)?;
+    raise_open_files();
     let life = Lifecycle::new(Notify::from_env(&settings::process_env()));
     let signals = os_signals()?;
     let stop = settings.stop.clone();

@@ -46,7 +46,10 @@ use exarch_common_pg::{
     AppPool, Clusters, InTenant, Login, Migrations, OwnerPool, PoolSettings, RenewPool, Schema, SweepPool, SystemTx,
     TenantContext, TenantTx, embedded::Cluster,
 };
-use exarch_common_testkit::db::{TestDb, throwaway_cluster};
+use exarch_common_testkit::{
+    cut::Cut,
+    db::{TestDb, throwaway_cluster},
+};
 use exarch_common_wire::{
     federation::{AuthorityKey, HandedSecret, Joined},
     grant::Incarnation,
@@ -97,6 +100,20 @@ impl World {
     async fn with(ambient: Ambient, clock: ManualClock) -> Self {
         let db = TestDb::regional().await;
         let app = join(&patient(&db), &ambient).await;
+        Self::of(app, db, clock)
+    }
+
+    /// With a wire to its database that can be made to break.
+    pub(crate) async fn breaking() -> (Self, Cut) {
+        let (ambient, clock) = Ambient::manual(datetime!(2026-01-01 12:00 UTC), 1);
+        let db = TestDb::regional().await;
+        let cut = Cut::to(&db.settings(Login::App)).await.unwrap();
+        let app = join(&|login| cut.through(patient(&db)(login)), &ambient).await;
+        (Self::of(app, db, clock), cut)
+    }
+
+    fn of(app: App, db: TestDb, clock: ManualClock) -> Self {
+        let ambient = app.ambient.clone();
         let gate = TestGate {
             app: app.clone(),
             known: Arc::default(),

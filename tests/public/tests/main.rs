@@ -6,6 +6,8 @@ mod audit;
 #[cfg(test)]
 mod background;
 #[cfg(test)]
+mod breaks;
+#[cfg(test)]
 mod conventions;
 #[cfg(test)]
 mod device;

@@ -42,7 +42,7 @@ pub struct World {
     pub mail: tempfile::TempDir,
     /// The apps of those who have a second factor, by address.
     pub apps: Mutex<BTreeMap<String, Authenticator>>,
-    owner: Mutex<Option<Client>>,
+    pub owner: Mutex<Option<Client>>,
 }
 
 /// What a person's authenticator app knows.

@@ -80,7 +80,7 @@ pub(super) fn describe(method: &Method, operation: &mut Operation, kind: RouteKi
         }
     }
     if operation.request_body.is_some() {
-        common.extend([413, 415, 422]);
+        common.extend([408, 413, 415, 422]);
     }
     for status in common {
         let reason = StatusCode::from_u16(status).ok().and_then(|s| s.canonical_reason());

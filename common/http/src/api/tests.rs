@@ -230,6 +230,26 @@ fn a_route_that_occurs_twice_does_not_start() {
         .route(RouteKind::SelfOnly, routes!(open));
 }
 
+mod another {
+    #[derive(serde::Serialize, utoipa::ToSchema)]
+    pub(super) struct Named {
+        pub(super) number: u32,
+    }
+
+    #[utoipa::path(get, path = "/v1/others", responses((status = 200, body = Named)))]
+    pub(super) async fn others() -> crate::Json<Named> {
+        crate::Json(Named { number: 1 })
+    }
+}
+
+#[test]
+#[should_panic(expected = "two different bodies are called Named")]
+fn two_types_of_one_name_are_not_described_as_each_other() {
+    let _ = Api::new(doc(), ByHeader::default())
+        .room(rooms)
+        .route(RouteKind::SelfOnly, routes!(another::others));
+}
+
 #[test]
 fn the_description_says_who_may_call_and_which_problems_come() {
     let describe = || Api::new(doc(), ByHeader::default()).room(rooms).split().1;

@@ -40,6 +40,7 @@ fn router() -> Router {
     let (ambient, _) = Ambient::manual(time::OffsetDateTime::UNIX_EPOCH, 1);
     let mut options = LayerOptions::new(ambient, "test");
     options.timeout = Duration::from_millis(50);
+    options.body = Duration::from_millis(20);
     standard(inner, &options)
 }
 
@@ -211,6 +212,28 @@ async fn bodies_are_json_of_at_most_a_mebibyte() {
     assert_eq!(call("POST", "/bytes", &[], vec![7; crate::MAX_BODY + 1]).await.0, 413);
     let exact = format!("\"{}\"", "a".repeat(crate::MAX_BODY - 2));
     assert_eq!(call("POST", "/echo", &json, exact).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_dribbles_in_is_not_waited_for() {
+    let json = [("content-type", "application/json")];
+    // Never done, and never silent for long.
+    let dribble = || {
+        Body::from_stream(futures_util::stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            Some((Ok::<_, std::io::Error>(" "), ()))
+        }))
+    };
+    let silent = || Body::from_stream(futures_util::stream::pending::<std::io::Result<Vec<u8>>>());
+    for path in ["/echo", "/maybe"] {
+        for body in [dribble(), silent()] {
+            let (status, text) = call("POST", path, &json, body).await;
+            assert_eq!(status, 408, "{path}");
+            assert!(text.contains("body-late"), "{text}");
+        }
+    }
+    // Who does not need the body does not wait for it.
+    assert_eq!(call("POST", "/ok/1", &json, silent()).await.0, 200);
 }
 
 #[tokio::test]

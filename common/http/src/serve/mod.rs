@@ -4,9 +4,10 @@
 //! - TLS 1.3. The protocol that the client offers (ALPN) decides which certificate rules apply and who serves the
 //!   connection: a router, or a task that takes the raw connection (the reversed tunnel).
 //!
-//! A handshake has a time limit and a task of its own, so a silent client holds nothing else. Certificates are replaced
-//! while serving. Sessions are never resumed: a resumed one would skip the check of the client's certificate.
+//! A handshake and the beginning of a first request have time limits and a task of their own, and those who say nothing
+//! have only so many places ([`half_open`]): a silent client holds nothing else. Certificates are replaced while serving. Sessions are never resumed: a resumed one would skip the check of the client's certificate.
 mod connections;
+mod half_open;
 mod later;
 mod listen;
 
@@ -14,6 +15,7 @@ pub use connections::{Connections, HangUp, Peer, Registered, TlsPeer};
 pub use later::Later;
 pub use listen::{BindError, PlainListener, TlsListener};
 
+use self::half_open::{FirstBytes, HalfOpen, Stranger};
 use axum::{Router, body::Body, http::Request};
 use exarch_common_crypto::pki;
 use hyper::body::Incoming;
@@ -43,12 +45,12 @@ pub struct ServeOptions {
     pub grace: Duration,
     /// From the accepted socket to the agreed session.
     pub handshake: Duration,
-    /// HTTP/1: for the head of a request, and between requests.
+    /// Until a connection has begun: the head of an HTTP/1 request, also of each further one, or the first bytes of HTTP/2.
     pub header_read: Duration,
     /// Open connections; further ones are closed at once.
     pub max_connections: usize,
-    /// Handshakes at a time; further ones are closed at once.
-    pub max_handshakes: usize,
+    /// Of them those that have not begun; one more takes the place of the oldest.
+    pub max_half_open: usize,
     /// Requests at a time on one connection.
     pub max_streams: u32,
     /// Bytes of a request's head.
@@ -64,9 +66,9 @@ impl Default for ServeOptions {
         Self {
             grace: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
-            header_read: Duration::from_secs(30),
+            header_read: Duration::from_secs(10),
             max_connections: 4096,
-            max_handshakes: 256,
+            max_half_open: 1024,
             max_streams: 128,
             max_header_bytes: 16 * 1024,
             keep_alive_interval: Duration::from_secs(3),
@@ -152,13 +154,16 @@ pub async fn serve_plain(
         stop,
     };
     listening
-        .run(listener.0, move |l, tcp, addr| {
+        .run(listener.0, move |l, tcp, addr, stranger| {
             let router = router.clone();
             async move {
                 let peer = Peer::new(addr, None);
-                let registered = l.connections.register(peer.clone());
-                let http = Http::Either;
-                serve_connection(tcp, http, router, peer, registered, &l.options, &l.stop).await;
+                let accepted = Accepted {
+                    registered: l.connections.register(peer.clone()),
+                    peer,
+                    stranger: Some(stranger),
+                };
+                serve_connection(tcp, Http::Either, router, accepted, &l.options, &l.stop).await;
             }
         })
         .await;
@@ -178,17 +183,15 @@ pub async fn serve_tls(
         connections,
         stop,
     };
-    let handshakes = Arc::new(Semaphore::new(listening.options.max_handshakes));
     let protocols: Arc<[Protocol]> = protocols.into();
     listening
-        .run(listener.0, move |l, tcp, addr| {
-            let (protocols, handshakes) = (protocols.clone(), handshakes.clone());
+        .run(listener.0, move |l, tcp, addr, stranger| {
+            let protocols = protocols.clone();
             async move {
-                let Ok(permit) = handshakes.try_acquire_owned() else {
-                    return refused(addr, "too many handshakes at a time");
+                let shaken = tokio::select! {
+                    shaken = timeout(l.options.handshake, handshake(tcp, &protocols)) => shaken,
+                    () = stranger.evicted() => return refused(addr, PUSHED_OUT),
                 };
-                let shaken = timeout(l.options.handshake, handshake(tcp, &protocols)).await;
-                drop(permit);
                 let (protocol, stream) = match shaken {
                     Ok(Ok(x)) => x,
                     Ok(Err(e)) => return refused(addr, &e.to_string()),
@@ -206,7 +209,12 @@ pub async fn serve_tls(
                 match protocol.service {
                     AlpnService::Router(router) => {
                         let http = if protocol.alpn == HTTP1 { Http::One } else { Http::Two };
-                        serve_connection(stream, http, router, peer, registered, &l.options, &l.stop).await;
+                        let accepted = Accepted {
+                            peer,
+                            registered,
+                            stranger: Some(stranger),
+                        };
+                        serve_connection(stream, http, router, accepted, &l.options, &l.stop).await;
                     }
                     AlpnService::Raw(taker) => {
                         let conn = RawConn {
@@ -232,10 +240,11 @@ struct Listening {
 }
 
 impl Listening {
-    async fn run<F>(self, listener: TcpListener, serve: impl Fn(Listening, TcpStream, SocketAddr) -> F)
+    async fn run<F>(self, listener: TcpListener, serve: impl Fn(Listening, TcpStream, SocketAddr, Stranger) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
+        let half_open = HalfOpen::new(self.options.max_half_open);
         let slots = Arc::new(Semaphore::new(self.options.max_connections));
         let tasks = TaskTracker::new();
         loop {
@@ -259,7 +268,7 @@ impl Listening {
             };
             // Without it small answers wait for acknowledgements.
             let _ = tcp.set_nodelay(true);
-            let serving = serve(self.clone(), tcp, addr);
+            let serving = serve(self.clone(), tcp, addr, half_open.enter());
             tasks.spawn(async move {
                 serving.await;
                 drop(slot);
@@ -271,6 +280,8 @@ impl Listening {
         let _ = timeout(self.options.grace + Duration::from_millis(500), tasks.wait()).await;
     }
 }
+
+const PUSHED_OUT: &str = "it said nothing for longest of too many";
 
 fn refused(addr: SocketAddr, why: &str) {
     metrics::counter!("exarch_connections_refused_total").increment(1);
@@ -334,21 +345,38 @@ pub(crate) enum Http {
     Either,
 }
 
-/// Serves one connection until it ends, is killed, or the grace after the stop is over.
+/// A connection as it comes to be served.
+pub(crate) struct Accepted {
+    pub(crate) peer: Peer,
+    pub(crate) registered: Registered,
+    /// For one that was accepted: it must begin in time.
+    pub(crate) stranger: Option<Stranger>,
+}
+
+/// Serves one connection until it ends, is killed, has not begun in time, or the grace after the stop is over.
 pub(crate) async fn serve_connection<I>(
     io: I,
     http: Http,
     router: Router,
-    peer: Peer,
-    registered: Registered,
+    accepted: Accepted,
     options: &ServeOptions,
     stop: &CancellationToken,
 ) where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let Accepted {
+        peer,
+        registered,
+        stranger,
+    } = accepted;
     let addr = peer.addr;
     let hang_up = HangUp(registered.killed());
+    let io = FirstBytes::of(io, stranger.clone());
+    let caller = stranger.clone();
     let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+        if let Some(caller) = &caller {
+            caller.known();
+        }
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(hang_up.clone());
         router.clone().oneshot(request.map(Body::new))
@@ -382,6 +410,7 @@ pub(crate) async fn serve_connection<I>(
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = killed.cancelled() => return,
+        why = silent(stranger.as_ref(), options.header_read) => return refused(addr, why),
         () = stop.cancelled() => {
             connection.as_mut().graceful_shutdown();
             tokio::select! {
@@ -393,6 +422,17 @@ pub(crate) async fn serve_connection<I>(
     };
     if let Err(e) = ended {
         tracing::debug!(%addr, error = %e, "a connection ended early");
+    }
+}
+
+/// Comes when a stranger has not begun in time or gave up its place; says which.
+async fn silent(stranger: Option<&Stranger>, limit: Duration) -> &'static str {
+    let Some(stranger) = stranger else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        () = stranger.evicted() => PUSHED_OUT,
+        () = stranger.late(limit) => "it began no request in time",
     }
 }
 

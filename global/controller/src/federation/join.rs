@@ -2,20 +2,27 @@
 //!
 //! In one transaction the token is spent, the region goes from registered to joining, and its certificate and secrets are
 //! written down; or nothing happens but the audit of the refusal.
+//!
+//! The answer can be lost. Then the same gateway, known by its key, is given it again: the same secrets and a certificate for
+//! the same key, for a quarter of an hour and only while nothing was signed with those secrets, which shows that it was heard.
 use super::{secrets, store};
 use crate::{
     app::App,
     audit,
     regions::{LifeCycle, join_token},
 };
-use axum::{Extension, body::Bytes, extract::State};
+use axum::{
+    Extension,
+    extract::{Request, State},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use exarch_common_base::ExposeSecret;
+use exarch_common_base::{ExposeSecret, RegionId};
 use exarch_common_crypto::{
     hash::sha256,
     pki::{self, PkiError},
+    seal::Sealer,
 };
-use exarch_common_http::{Json, PeerBody, Problem, RequestContext, serve::Peer};
+use exarch_common_http::{Json, PeerBody, Problem, RequestContext, read_body, serve::Peer};
 use exarch_common_pg::SystemTx;
 use exarch_common_wire::{
     PROTOCOL_MIN,
@@ -27,6 +34,7 @@ use exarch_common_wire::{
 use governor::{DefaultKeyedRateLimiter, Quota};
 use serde_json::json;
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
+use time::OffsetDateTime;
 
 /// A region's certificate is good for so long; it is renewed daily.
 pub(super) const CERTIFICATE: time::Duration = time::Duration::days(30);
@@ -66,11 +74,11 @@ pub(super) async fn join(
     State(app): State<App>,
     Extension(peer): Extension<Peer>,
     context: RequestContext,
-    body: Bytes,
+    request: Request,
 ) -> Result<Json<Joined>, Problem> {
     let address = peer.addr.ip().to_canonical();
     app.federation.joins.check(address)?;
-    let input: Join = super::read(&PeerBody(body))?;
+    let input: Join = super::read(&PeerBody(read_body(request.into_body()).await?))?;
     let source = Source {
         address: Some(address.to_string()),
         user_agent: None,
@@ -78,7 +86,7 @@ pub(super) async fn join(
     run(&app, &input, &context, source).await.map(Json)
 }
 
-async fn run(app: &App, input: &Join, context: &RequestContext, source: Source) -> Result<Joined, Problem> {
+pub(super) async fn run(app: &App, input: &Join, context: &RequestContext, source: Source) -> Result<Joined, Problem> {
     let now = app.ambient.now();
     let from = source.address.clone().unwrap_or_default();
     let mut tx = SystemTx::begin(&app.app_pool, "join").await?;
@@ -97,7 +105,8 @@ async fn run(app: &App, input: &Join, context: &RequestContext, source: Source) 
         return refuse(tx, entry("unknown".into()), "the join token is unknown", unknown).await;
     };
     let entry = entry(found.region.to_string());
-    let checked = match check(&found, input, now) {
+    let lost = unheard(&app.sealer, &mut tx, &found, input, now).await?;
+    let checked = match check(&found, input, lost.is_some(), now) {
         Ok(checked) => checked,
         Err(problem) => {
             let reason = problem.document().detail.clone().unwrap_or_default();
@@ -122,27 +131,26 @@ async fn run(app: &App, input: &Join, context: &RequestContext, source: Source) 
         not_after: issued.not_after,
     };
     let protocol = i32::try_from(input.protocol).unwrap_or(i32::MAX);
-    store::use_token(tx.conn(), found.token_id, &from, now).await?;
-    store::set_joining(tx.conn(), found.region, checked.next, protocol, now).await?;
     store::insert_certificate(tx.conn(), &given, now).await?;
-    let mut handed = Vec::new();
-    for direction in [secrets::UP, secrets::DOWN] {
-        let (key, sealed) = secrets::make(&app.ambient, &app.sealer, found.region, direction);
-        let kept = store::SealedSecret {
-            kid: key.kid.clone(),
-            sealed,
-            used: false,
-        };
-        store::insert_secret(tx.conn(), found.region, direction, &kept, now).await?;
-        handed.push(hand_over(&key));
+    let is_again = lost.is_some();
+    let [up, down] = match lost {
+        Some(secrets) => secrets,
+        None => {
+            store::use_token(tx.conn(), found.token_id, &from, now).await?;
+            store::set_joining(tx.conn(), found.region, checked.next, protocol, now).await?;
+            [
+                new_secret(app, &mut tx, found.region, secrets::UP, now).await?,
+                new_secret(app, &mut tx, found.region, secrets::DOWN, now).await?,
+            ]
+        }
+    };
+    let mut after = json!({"lifecycle": checked.next.as_str(), "thumbprint": B64.encode(given.thumbprint)});
+    if is_again {
+        after["answered_again"] = true.into();
     }
-    let after = json!({"lifecycle": checked.next.as_str(), "thumbprint": B64.encode(given.thumbprint)});
     audit::record(&mut tx, &entry.after(after)).await?;
     tx.commit().await?;
-    tracing::info!(region = %found.region, slug = found.slug, "a region's gateway joined");
-    let [up, down]: [HandedSecret; 2] = handed
-        .try_into()
-        .unwrap_or_else(|_| unreachable!("one secret was made for each direction"));
+    tracing::info!(region = %found.region, slug = found.slug, is_again, "a region's gateway joined");
     let authority = app.keys.authority();
     Ok(Joined {
         region: found.region,
@@ -155,9 +163,56 @@ async fn run(app: &App, input: &Join, context: &RequestContext, source: Source) 
             public: B64.encode(authority.key.public().raw()),
         },
         issuer: app.settings.public.url.clone(),
-        up,
-        down,
+        up: hand_over(&up),
+        down: hand_over(&down),
     })
+}
+
+async fn new_secret(
+    app: &App,
+    tx: &mut SystemTx,
+    region: RegionId,
+    direction: &str,
+    now: OffsetDateTime,
+) -> Result<ServiceKey, Problem> {
+    let (key, sealed) = secrets::make(&app.ambient, &app.sealer, region, direction);
+    let kept = store::SealedSecret {
+        kid: key.kid.clone(),
+        sealed,
+        used: false,
+    };
+    store::insert_secret(tx.conn(), region, direction, &kept, now).await?;
+    Ok(key)
+}
+
+/// The secrets for up and down that were handed over to this same gateway, in an answer that it shows no sign of having heard.
+async fn unheard(
+    sealer: &Sealer,
+    tx: &mut SystemTx,
+    found: &store::Joining,
+    input: &Join,
+    now: OffsetDateTime,
+) -> Result<Option<[ServiceKey; 2]>, Problem> {
+    if !found.token.answers_again(now) || found.lifecycle != LifeCycle::Joining.as_str() {
+        return Ok(None);
+    }
+    let Ok((_, key)) = signing_request(&input.csr) else {
+        return Ok(None);
+    };
+    if store::joined_key(tx.conn(), found.region).await? != Some(key) {
+        return Ok(None);
+    }
+    let up = store::secrets(tx.conn(), found.region, secrets::UP).await?;
+    let down = store::secrets(tx.conn(), found.region, secrets::DOWN).await?;
+    let ([up], [down]) = (&*up, &*down) else {
+        return Ok(None);
+    };
+    if up.used || down.used {
+        return Ok(None);
+    }
+    let open =
+        |direction, kept| secrets::open_one(sealer, found.region, direction, kept).map_err(|e| Problem::internal(&e));
+    Ok(Some([open(secrets::UP, up)?, open(secrets::DOWN, down)?]))
 }
 
 struct Checked {
@@ -168,24 +223,12 @@ struct Checked {
 }
 
 /// All that can be wrong with a known token, the region it is for, and what came with it.
-fn check(found: &store::Joining, input: &Join, now: time::OffsetDateTime) -> Result<Checked, Problem> {
-    found.token.check(now).map_err(|refusal| {
-        let problem = match &refusal {
-            join_token::Refusal::Used(at, from) => Problem::conflict("join-token-used")
-                .with("used_at", at)
-                .with("used_from", from),
-            join_token::Refusal::Superseded(_) => Problem::gone("join-token-replaced"),
-            join_token::Refusal::Expired(_) => Problem::gone("join-token-expired"),
-        };
-        problem.detail(refusal.to_string())
-    })?;
-    let lifecycle: LifeCycle = found.lifecycle.parse().map_err(|e| Problem::internal(&e))?;
-    let next = lifecycle.join().map_err(|no| {
-        Problem::conflict("region-already-joined").detail(format!(
-            "The region {} is {}: a second gateway cannot join it; further replicas share its database.",
-            found.slug, no.from
-        ))
-    })?;
+fn check(found: &store::Joining, input: &Join, is_again: bool, now: OffsetDateTime) -> Result<Checked, Problem> {
+    let next = if is_again {
+        LifeCycle::Joining
+    } else {
+        may_join(found, now)?
+    };
     if input.protocol < PROTOCOL_MIN {
         return Err(Problem::unprocessable("protocol-too-old").detail(format!(
             "The gateway speaks protocol {}, the global needs {PROTOCOL_MIN} or later: upgrade the gateway.",
@@ -198,6 +241,27 @@ fn check(found: &store::Joining, input: &Join, now: time::OffsetDateTime) -> Res
         csr,
         public_key,
         slug: found.slug.parse().map_err(|e| Problem::internal(&e))?,
+    })
+}
+
+/// Whether the token lets somebody in, and the region has nobody yet.
+fn may_join(found: &store::Joining, now: OffsetDateTime) -> Result<LifeCycle, Problem> {
+    found.token.check(now).map_err(|refusal| {
+        let problem = match &refusal {
+            join_token::Refusal::Used(at, from) => Problem::conflict("join-token-used")
+                .with("used_at", at)
+                .with("used_from", from),
+            join_token::Refusal::Superseded(_) => Problem::gone("join-token-replaced"),
+            join_token::Refusal::Expired(_) => Problem::gone("join-token-expired"),
+        };
+        problem.detail(refusal.to_string())
+    })?;
+    let lifecycle: LifeCycle = found.lifecycle.parse().map_err(|e| Problem::internal(&e))?;
+    lifecycle.join().map_err(|no| {
+        Problem::conflict("region-already-joined").detail(format!(
+            "The region {} is {}: a second gateway cannot join it; further replicas share its database.",
+            found.slug, no.from
+        ))
     })
 }
 

@@ -252,6 +252,16 @@ pub(super) async fn joining(conn: &mut PgConnection, hash: &[u8; 32]) -> Result<
     }))
 }
 
+/// The key with which a region joined.
+pub(super) async fn joined_key(conn: &mut PgConnection, region: RegionId) -> Result<Option<Vec<u8>>, DbError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT public_key FROM gc.region_certificate WHERE region_id = $1 ORDER BY issued_at LIMIT 1",
+        region.uuid(),
+    )
+    .fetch_optional(conn)
+    .await?)
+}
+
 pub(super) async fn use_token(
     conn: &mut PgConnection,
     token: TokenId,

@@ -1,4 +1,5 @@
 //! Joining, service tokens and tunnels at the real listener.
+mod breaks;
 mod join;
 mod secrets;
 mod service_token;

@@ -6,6 +6,8 @@ use time::{Duration, OffsetDateTime};
 
 /// How long a token is good.
 pub const LIFE: Duration = Duration::minutes(15);
+/// For how long after its use the same gateway is answered again, as long as it has not shown that it heard the answer.
+const REPEAT: Duration = Duration::minutes(15);
 const PREFIX: &str = "exj_";
 
 /// A new token: what is shown once, and the hash that is kept.
@@ -63,6 +65,11 @@ impl JoinToken {
         }
         Ok(())
     }
+
+    /// Whether the answer to its use may be given once more at `now`: it can have been lost on its way.
+    pub fn answers_again(&self, now: OffsetDateTime) -> bool {
+        self.used.as_ref().is_some_and(|(at, _)| now - *at < REPEAT)
+    }
 }
 
 fn rfc3339(at: OffsetDateTime) -> String {
@@ -114,6 +121,18 @@ mod tests {
             told.contains("2026-01-01T12:03:04Z") && told.contains("192.0.2.7"),
             "{told}"
         );
+    }
+
+    #[test]
+    fn only_a_used_token_is_answered_again_and_not_for_long() {
+        let at = datetime!(2026-01-01 12:03 UTC);
+        let used = JoinToken {
+            used: Some((at, "192.0.2.7".into())),
+            ..fresh()
+        };
+        assert!(used.answers_again(at) && used.answers_again(at + REPEAT - Duration::SECOND));
+        assert!(!used.answers_again(at + REPEAT));
+        assert!(!fresh().answers_again(at));
     }
 
     #[test]

@@ -26,7 +26,7 @@ struct Continuity {
     #[serde(skip_serializing_if = "Option::is_none")]
     passport: Option<PassportAge>,
     /// What stops when, soonest first, unless the global is heard before.
-    stops: Vec<Stop>,
+    stops: Vec<Stopping>,
     /// Messages that wait until the global can be reached.
     queued: u64,
 }
@@ -74,7 +74,7 @@ enum AgeTier {
 
 /// One thing that stops.
 #[derive(Debug, Serialize, ToSchema)]
-struct Stop {
+struct Stopping {
     what: &'static str,
     /// Whether it has stopped already.
     stopped: bool,
@@ -112,7 +112,7 @@ async fn continuity(State(app): State<App>) -> Json<Continuity> {
     let stops = passport.as_ref().map_or_else(Vec::new, |passport| {
         steps
             .into_iter()
-            .map(|(limit, what, problem)| Stop {
+            .map(|(limit, what, problem)| Stopping {
                 what,
                 stopped: passport.age_seconds > limit,
                 at: now + time::Duration::seconds(limit as i64 - passport.age_seconds as i64),

@@ -73,7 +73,7 @@ pub enum JoinError {
     Dial(DialError),
     /// No answer.
     #[error(
-        "the global at {addr} did not answer: {cause}; the token may have been used, so ask for a new one if it is refused"
+        "the global at {addr} did not answer: {cause}; run the same command with the same token again, within 15 minutes it is answered"
     )]
     NoAnswer {
         /// Host and port.

@@ -75,13 +75,59 @@ async fn a_spent_join_token_is_refused_with_its_story() {
 async fn of_many_gateways_with_one_token_exactly_one_joins() {
     let world = World::new().await;
     let (_, token) = world.register("eu-north").await;
-    let request = csr();
-    let tries = (0..8).map(|_| world.try_join(&token, &request));
+    let requests: Vec<_> = (0..8).map(|_| csr()).collect();
+    let tries = requests.iter().map(|request| world.try_join(&token, request));
     let answers = futures_util::future::join_all(tries).await;
     let joined = answers.iter().filter(|(status, _)| *status == StatusCode::OK).count();
     assert_eq!(joined, 1, "{answers:?}");
     assert!(answers.iter().all(|(s, _)| [200, 409].contains(&s.as_u16())));
     assert_eq!(world.audit("region.join").await.len(), 8);
+}
+
+#[tokio::test]
+async fn a_join_whose_answer_was_lost_is_answered_again_to_the_same_key_alone() {
+    let world = World::new().await;
+    let (region, token) = world.register("eu-north").await;
+    let key = SigningKey::generate(Algorithm::Es384).unwrap();
+    let request = || pki::request(&key).unwrap();
+    let (status, lost) = world.try_join(&token, &request()).await;
+    assert_eq!(status, StatusCode::OK);
+    let used = async |token: &str, csr: &[u8]| {
+        let (status, body) = world.try_join(token, csr).await;
+        assert_eq!((status, kind(&body)), (StatusCode::CONFLICT, "join-token-used"));
+    };
+    used(&token, &csr()).await;
+    used(&token, b"no request at all").await;
+    let (status, body) = world.try_join(&token, &request()).await;
+    assert_eq!(status, StatusCode::OK, "{body}");
+    for same in ["region", "slug", "up", "down", "authority", "federation_ca"] {
+        assert_eq!(body[same], lost[same], "{same}");
+    }
+    let joined: Joined = serde_json::from_value(body).unwrap();
+    let certificate = Peer::read(&B64.decode(&joined.certificate).unwrap()).unwrap();
+    assert_eq!(certificate.public_key, key.public().raw());
+    assert_eq!(world.lifecycle(region).await, "joining");
+    assert_eq!(world.secrets_as_stored().await.len(), 2, "nothing was made anew");
+    let outcomes: Vec<_> = world.audit("region.join").await.into_iter().map(|(o, _)| o).collect();
+    assert_eq!(outcomes, ["ok", "denied", "denied", "ok"]);
+    // It heard the answer, and says so by using it: from now on the token has only its story.
+    let once_more = request();
+    let gateway = Gateway::new(world.addr, key, joined);
+    gateway.up().await.poll(None).await;
+    used(&token, &once_more).await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_is_not_given_again_when_it_is_long_ago() {
+    let world = World::new().await;
+    let (_, token) = world.register("eu-north").await;
+    let request = csr();
+    assert_eq!(world.try_join(&token, &request).await.0, StatusCode::OK);
+    world.age_join_tokens(14).await;
+    assert_eq!(world.try_join(&token, &request).await.0, StatusCode::OK);
+    world.age_join_tokens(1).await;
+    let (status, body) = world.try_join(&token, &request).await;
+    assert_eq!((status, kind(&body)), (StatusCode::CONFLICT, "join-token-used"));
 }
 
 #[tokio::test]

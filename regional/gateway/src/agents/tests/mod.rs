@@ -1,3 +1,4 @@
+mod breaks;
 mod enrolment;
 mod live;
 mod people;

@@ -1,3 +1,4 @@
+mod breaks;
 mod deletion;
 mod grants;
 mod outage;
