@@ -1,7 +1,8 @@
 //! End to end: real processes, real databases, the public API. The tests are in `tests/`, what they share is here.
 //!
 //! - `start`: what cannot start says so at once, in one line, with or without a database.
-//! - `hostile`: one box, and everything bad that can be sent to it; at last its databases are stopped under load.
+//! - `hostile`: one box, and everything bad that can be sent to it, also by two thousand sockets at once; at last its databases
+//!   are stopped under load.
 //! - `units`: what is shipped for systemd, run as it stands there.
 //! - `boxes`: boxes come and go, beside each other, and leave nothing.
 //!
@@ -17,6 +18,7 @@
 //! | enrolment: wrong curve, CA = true, extra names, name taken | `regional/gateway/src/agents/tests/enrolment.rs` |
 //! | agent: copied identity, another's certificate, a dead session token | `regional/gateway/src/agents/tests/sessions.rs` |
 //! | a token that dies with its time, tiers of a passport by its age | `regional/gateway/src/sessions/tests.rs` |
+//! | a database that breaks off at each call of a sign-in, refresh, join, enrolment, session, grant, renewal, release | `breaks.rs` in `tests/public/tests`, `global/controller/src/federation/tests`, `regional/gateway/src/agents/tests`, `regional/gateway/src/leases/tests` |
 //! | TLS 1.2, plaintext, foreign certificates | `common/http/src/serve/tests.rs`, `global/controller/src/federation/tests/tunnel.rs` |
 #![allow(
     clippy::expect_used,

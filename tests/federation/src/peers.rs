@@ -141,7 +141,7 @@ impl Federation {
 
     /// Tries to join with a token and a signing request.
     pub async fn join_with(&self, token: &str, csr: String) -> Answer {
-        let wire = self.pinned("global", ALPN_JOIN).await;
+        let wire = self.joining().await;
         let token = token.to_owned();
         wire.post(
             paths::JOIN,
@@ -153,6 +153,11 @@ impl Federation {
             },
         )
         .await
+    }
+
+    /// A connection on which a gateway may join.
+    pub async fn joining(&self) -> Wire {
+        self.pinned("global", ALPN_JOIN).await
     }
 
     /// A connection on which an agent may enrol.

@@ -1,5 +1,7 @@
 //! Bodies and addresses that are no good, at every kind of listener that reads any.
-use exarch_tests_federation::{ADA, Answer, Client, EU, Federation, OWNER};
+use super::once::bootstrap_token;
+use exarch_common_wire::federation::paths;
+use exarch_tests_federation::{ADA, Answer, Client, EU, Federation, OWNER, peers::Wire};
 use futures_util::stream;
 use reqwest::{Body, Method, header::CONTENT_TYPE};
 use serde_json::{Value, json};
@@ -184,11 +186,58 @@ pub async fn what_two_readers_could_understand_differently_is_refused_everywhere
         let codes = if name == "nothing at all" { &[415][..] } else { codes };
         check(&format!("enrol, {name}"), &answer, codes);
     }
+    inner(&federation).await;
     let after = (
         count(&owner, "/v1/tenants?limit=100").await,
         count(&ada, "/v1/clusters?limit=100").await,
     );
     assert_eq!(before, after);
+}
+
+/// On the connections of gateways and agents that are known, and of gateways that would be.
+async fn inner(federation: &Federation) {
+    let secrets = federation.secrets(EU).await;
+    let up = federation.upwards(&secrets).await;
+    let (token, _) = bootstrap_token(federation, EU, "of-bad-bodies").await;
+    let agent = federation.agent(EU, &token).await;
+    let (join, pin) = (
+        json!({"token": "x", "csr": "x", "protocol": 1}),
+        json!({"fingerprint": "x"}),
+    );
+    let heartbeat = json!({"software": "1", "fences": [], "clock_ms": 0});
+    let mut joining = federation.joining().await;
+    for (n, (name, body, _)) in bad("token", &join, true).into_iter().enumerate() {
+        if n % 20 == 19 {
+            // One address may try thirty times in a minute.
+            joining = federation.joining().await;
+        }
+        refused_whole(&format!("join, {name}"), &joining, paths::JOIN, None, body).await;
+    }
+    for (name, body, _) in bad("fingerprint", &pin, true) {
+        let token = federation.service_token(EU, &secrets, &up, "POST", paths::AGENT_CA, &body);
+        refused_whole(&format!("up, {name}"), &up, paths::AGENT_CA, Some(&token), body).await;
+    }
+    for (name, body, _) in bad("software", &heartbeat, true) {
+        let token = Some(agent.token.as_str());
+        refused_whole(
+            &format!("agent, {name}"),
+            &agent.wire,
+            "/agent/v1/heartbeat",
+            token,
+            body,
+        )
+        .await;
+    }
+    // Nobody was thrown out for it.
+    assert_eq!(agent.post("/agent/v1/heartbeat", &heartbeat).await.status, 204);
+}
+
+async fn refused_whole(name: &str, wire: &Wire, path: &str, token: Option<&str>, body: Vec<u8>) {
+    if body.len() > MIB {
+        return; // as above
+    }
+    let answer = wire.send(Method::POST, path, token, body).await.unwrap();
+    check(name, &answer, &[400, 401, 413, 415, 422]);
 }
 
 pub async fn addresses_that_cannot_be_read_are_refused(federation: Arc<Federation>) {

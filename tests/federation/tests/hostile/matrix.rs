@@ -1,12 +1,16 @@
-//! Ten kinds of secrets and ten places that take one: each is good at its own and nowhere else, and only whole.
+//! Eleven kinds of secrets and eleven places that take one: each is good at its own and nowhere else, and only whole.
 use super::once::{bootstrap_token, join_token};
 use axum::http::Method;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use exarch_common_base::Ambient;
+use exarch_common_crypto::hash::sha256;
 use exarch_common_wire::federation::paths;
 use exarch_regional_state::secrets::Secrets;
 use exarch_tests_federation::{
-    ADA, Answer, EU, Federation, GRACE, US,
-    peers::{Agent, Wire},
+    ADA, Answer, Client, EU, Federation, GRACE, US,
+    peers::{Agent, Wire, signing_request},
 };
+use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -22,9 +26,10 @@ enum Kind {
     Service,
     AgentSession,
     Ticket,
+    Reset,
 }
 
-const ALL: [Kind; 10] = [
+const ALL: [Kind; 11] = [
     Kind::Cookie,
     Kind::Refresh,
     Kind::Access,
@@ -35,13 +40,18 @@ const ALL: [Kind; 10] = [
     Kind::Service,
     Kind::AgentSession,
     Kind::Ticket,
+    Kind::Reset,
 ];
 
 struct Matrix {
     federation: Arc<Federation>,
+    global: Client,
+    eu: Client,
+    us: Client,
     agent: Agent,
     secrets: Secrets,
     up: Wire,
+    csr: String,
     new_password: String,
     good: Vec<String>,
 }
@@ -63,11 +73,9 @@ impl Matrix {
             .unwrap()
             .to_owned();
         let newcomer = json!({"email": "newcomer@acme.example", "display_name": "Newcomer", "roles": ["read-only"], "initial_password": true});
-        let initial = ada.post("/v1/users", &newcomer).await.ok()["initial_password"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        let asked = sign_in("newcomer@acme.example", &initial, "token").await.ok();
+        let made = ada.post("/v1/users", &newcomer).await.ok();
+        let initial = made["initial_password"].as_str().unwrap();
+        let asked = sign_in("newcomer@acme.example", initial, "token").await.ok();
         assert_eq!(asked["next"], "change-password", "{asked}");
         let (enrols, _) = bootstrap_token(&federation, EU, "of-the-matrix").await;
         let agent = federation.agent(EU, &enrols).await;
@@ -81,18 +89,32 @@ impl Matrix {
             federation.region_token(ADA, US).await,
             join_token(&federation, "of-the-matrix").await,
             bootstrap_token(&federation, EU, "of-the-matrix-too").await.0,
-            federation.service_token(EU, &secrets, &up, "GET", POLL, b""),
+            String::new(),
             agent.token.clone(),
             asked["ticket"].as_str().unwrap().to_owned(),
+            reset_token(&federation, made["id"].as_str().unwrap()).await,
         ];
         Self {
+            global: federation.global(),
+            eu: federation.region(EU),
+            us: federation.region(US),
             federation,
             agent,
             secrets,
             up,
+            csr: signing_request().1,
             new_password: "a new password with 4 words".into(),
             good,
         }
+    }
+
+    /// A service token lives for a minute.
+    fn renew_service_token(&mut self) {
+        let token = self
+            .federation
+            .service_token(EU, &self.secrets, &self.up, "GET", POLL, b"");
+        let at = ALL.iter().position(|kind| *kind == Kind::Service).unwrap();
+        self.good[at] = token;
     }
 
     fn good(&self, kind: Kind) -> &str {
@@ -104,17 +126,17 @@ impl Matrix {
         let f = &self.federation;
         let wire = |answer: Option<Answer>| answer.expect("an answer");
         match kind {
-            Kind::Cookie => f.global().cookie(secret).get("/v1/me").await,
+            Kind::Cookie => self.global.clone().cookie(secret).get("/v1/me").await,
             Kind::Refresh => {
-                f.global()
+                self.global
                     .post("/v1/auth/refresh", &json!({"refresh_token": secret}))
                     .await
             }
-            Kind::Access => f.global().bearer(secret).get("/v1/me").await,
-            Kind::InEu => f.region(EU).bearer(secret).get("/v1/me").await,
-            Kind::InUs => f.region(US).bearer(secret).get("/v1/me").await,
-            Kind::Join => f.join(secret).await,
-            Kind::Bootstrap => f.enrol(EU, secret).await.1,
+            Kind::Access => self.global.clone().bearer(secret).get("/v1/me").await,
+            Kind::InEu => self.eu.clone().bearer(secret).get("/v1/me").await,
+            Kind::InUs => self.us.clone().bearer(secret).get("/v1/me").await,
+            Kind::Join => f.join_with(secret, self.csr.clone()).await,
+            Kind::Bootstrap => f.enrol_with(EU, secret, self.csr.clone(), None).await,
             Kind::Service => wire(self.up.send(Method::GET, POLL, Some(secret), Vec::new()).await),
             Kind::AgentSession => {
                 let path = "/agent/v1/assignments?wait_ms=0";
@@ -122,46 +144,76 @@ impl Matrix {
             }
             Kind::Ticket => {
                 let body = json!({"ticket": secret, "new_password": self.new_password});
-                f.global().post("/v1/auth/next", &body).await
+                self.global.post("/v1/auth/next", &body).await
+            }
+            Kind::Reset => {
+                let body = json!({"token": secret, "new_password": format!("{} or 5", self.new_password)});
+                self.global.post("/v1/auth/password-reset/complete", &body).await
             }
         }
     }
 
-    /// Refused, and in the very same words whatever was shown.
-    async fn refused(&self, kind: Kind, secret: &str, what: &str, seen: &mut Option<Value>) {
+    /// Refused, and in the very same words whatever was shown; what was said.
+    async fn refused(&self, kind: Kind, secret: &str, what: &str) -> Value {
         let answer = self.show(kind, secret).await;
-        let expected = if kind == Kind::Ticket { 410 } else { 401 };
+        let expected = if matches!(kind, Kind::Ticket | Kind::Reset) {
+            410
+        } else {
+            401
+        };
         assert_eq!(answer.status, expected, "{what} at {kind:?}: {}", answer.text());
         let mut document = answer.problem(expected);
         document.as_object_mut().unwrap().remove("request_id");
-        assert_eq!(seen.get_or_insert(document.clone()), &document, "{what} at {kind:?}");
+        document
+    }
+
+    /// All of them are refused in the same words.
+    async fn all_refused(&self, kind: Kind, secrets: Vec<(String, String)>) {
+        let tries = stream::iter(secrets).map(async |(what, secret)| self.refused(kind, &secret, &what).await);
+        let told: Vec<Value> = tries.buffer_unordered(8).collect().await;
+        assert!(
+            told.iter().all(|words| *words == told[0]),
+            "{kind:?}: the cause is told"
+        );
     }
 }
 
-/// What is nearly the secret.
+/// A token as a mail would bring it, for a box has no mail.
+async fn reset_token(federation: &Federation, user: &str) -> String {
+    let token = B64.encode(Ambient::system().bytes::<32>());
+    let sql = "INSERT INTO gc.mail_token (hash, user_id, expires_at)
+               SELECT $1, id, now() + interval '1 hour' FROM gc.user WHERE replace(id::text, '-', '') = $2";
+    let insert = sqlx::query(sql)
+        .bind(sha256(token.as_bytes()).to_vec())
+        .bind(user.split_once('_').unwrap().1);
+    let mut db = federation.database("global").await;
+    assert_eq!(insert.execute(&mut db).await.unwrap().rows_affected(), 1);
+    token
+}
+
+fn other_case(c: char) -> char {
+    if c.is_ascii_lowercase() {
+        c.to_ascii_uppercase()
+    } else {
+        c.to_ascii_lowercase()
+    }
+}
+
+/// What is nearly the secret: each of its beginnings and ends, each letter in its other case, and other spellings.
 fn nearly(secret: &str) -> Vec<(String, String)> {
     let mut found: Vec<(String, String)> = Vec::new();
     let length = secret.len();
-    for n in [1, length / 2, length - 1] {
+    for n in 1..length {
         found.push((format!("its first {n}"), secret[..n].to_owned()));
         found.push((format!("its last {n}"), secret[length - n..].to_owned()));
     }
-    let swap = |c: char| {
-        if c.is_ascii_lowercase() {
-            c.to_ascii_uppercase()
-        } else {
-            c.to_ascii_lowercase()
-        }
-    };
-    let last_letter = secret.rfind(|c: char| c.is_ascii_alphabetic()).unwrap();
-    let one: String = secret
-        .char_indices()
-        .map(|(at, c)| if at == last_letter { swap(c) } else { c })
-        .collect();
-    found.push(("one letter in the other case".into(), one));
+    for (at, letter) in secret.char_indices().filter(|(_, c)| c.is_ascii_alphabetic()) {
+        let other = format!("{}{}{}", &secret[..at], other_case(letter), &secret[at + 1..]);
+        found.push((format!("its letter {at} in the other case"), other));
+    }
     found.push((
         "all letters in the other case".into(),
-        secret.chars().map(swap).collect(),
+        secret.chars().map(other_case).collect(),
     ));
     // The last character of base64 has bits that mean nothing: they must not be free to choose.
     let digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -176,24 +228,24 @@ fn nearly(secret: &str) -> Vec<(String, String)> {
 }
 
 pub async fn each_secret_is_good_at_its_own_verifier_and_nowhere_else(federation: Arc<Federation>) {
-    let matrix = Matrix::new(federation).await;
+    let mut matrix = Matrix::new(federation).await;
     for verifier in ALL {
-        let mut seen = None;
-        for kind in ALL.into_iter().filter(|kind| *kind != verifier) {
-            let what = format!("{kind:?}");
-            matrix.refused(verifier, matrix.good(kind), &what, &mut seen).await;
-        }
-        for (what, secret) in nearly(matrix.good(verifier)) {
-            matrix.refused(verifier, &secret, &what, &mut seen).await;
-        }
+        matrix.renew_service_token();
+        let others = ALL.into_iter().filter(|kind| *kind != verifier);
+        let mut wrong: Vec<_> = others
+            .map(|kind| (format!("{kind:?}"), matrix.good(kind).to_owned()))
+            .collect();
+        wrong.extend(nearly(matrix.good(verifier)));
+        matrix.all_refused(verifier, wrong).await;
     }
     // The sealed secrets themselves are no tokens either.
     let raw = exarch_tests_federation::peers::shown(matrix.secrets.service().up());
     for verifier in ALL {
         if verifier != Kind::Join && verifier != Kind::Bootstrap {
-            matrix.refused(verifier, &raw, "a service secret", &mut None).await;
+            matrix.refused(verifier, &raw, "a service secret").await;
         }
     }
+    matrix.renew_service_token();
     // None of it was harmed: each is still good where it belongs, and the single-use ones once.
     for kind in ALL {
         let answer = matrix.show(kind, matrix.good(kind)).await;
@@ -204,11 +256,14 @@ pub async fn each_secret_is_good_at_its_own_verifier_and_nowhere_else(federation
             answer.text()
         );
     }
+    // To who has another key: the same one may not have heard the first answer.
+    matrix.csr = signing_request().1;
     for (kind, status) in [
         (Kind::Join, 409),
         (Kind::Bootstrap, 410),
         (Kind::Service, 401),
         (Kind::Ticket, 410),
+        (Kind::Reset, 410),
     ] {
         matrix.show(kind, matrix.good(kind)).await.problem(status);
     }
@@ -225,4 +280,41 @@ pub async fn each_secret_is_good_at_its_own_verifier_and_nowhere_else(federation
         .await
         .unwrap();
     assert_eq!(elsewhere.status, 401, "{}", elsewhere.text());
+}
+
+pub async fn a_device_code_is_good_whole_and_as_it_is(federation: Arc<Federation>) {
+    let global = federation.global();
+    let form = async |path: &str, fields: &[(&str, &str)]| {
+        let body = fields.iter().map(|(name, value)| format!("{name}={value}"));
+        let request = global
+            .request(Method::POST, path)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body.collect::<Vec<_>>().join("&"));
+        global.send(request).await
+    };
+    let asked = form("/oauth2/device_authorization", &[("client_id", "exarch-cli")])
+        .await
+        .ok();
+    let code = asked["device_code"].as_str().unwrap();
+    let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code";
+    let poll = async |code: &str| {
+        let fields = [
+            ("grant_type", grant),
+            ("device_code", code),
+            ("client_id", "exarch-cli"),
+        ];
+        let answer = form("/oauth2/token", &fields).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        serde_json::from_slice::<Value>(&answer.body).unwrap()["error"].clone()
+    };
+    for (what, wrong) in nearly(code) {
+        assert_eq!(poll(&wrong).await, "invalid_grant", "{what}");
+    }
+    for other in [
+        federation.access(ADA).await,
+        asked["user_code"].as_str().unwrap().to_owned(),
+    ] {
+        assert_eq!(poll(&other).await, "invalid_grant");
+    }
+    assert_eq!(poll(code).await, "authorization_pending");
 }

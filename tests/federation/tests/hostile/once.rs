@@ -70,6 +70,16 @@ pub async fn a_join_token_lets_one_gateway_in_and_then_tells_its_story(federatio
     owner.post("/v1/regions", &taken).await.problem(409);
 }
 
+pub async fn a_join_whose_answer_was_lost_is_answered_again_to_its_own_key(federation: Arc<Federation>) {
+    let token = join_token(&federation, "lost-answer").await;
+    let (_, csr) = peers::signing_request();
+    let lost = federation.join_with(&token, csr.clone()).await.ok();
+    federation.join(&token).await.refused(409, "join-token-used");
+    let again = federation.join_with(&token, csr).await.ok();
+    assert_eq!((&again["region"], &again["up"]), (&lost["region"], &lost["up"]));
+    assert_eq!(lifecycle(&federation, "lost-answer").await, "joining");
+}
+
 pub async fn an_expired_join_token_and_a_wrong_curve_are_refused_by_name(federation: Arc<Federation>) {
     let token = join_token(&federation, "too-late").await;
     let curve = federation

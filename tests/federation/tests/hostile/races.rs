@@ -136,3 +136,41 @@ pub async fn a_flood_of_wrong_passwords_is_bounded_and_starves_nobody(federation
         "{looked_at} were looked at, {told_to_wait} told to wait"
     );
 }
+
+pub async fn of_two_hundred_wrong_passwords_of_one_account_few_are_looked_at(federation: Arc<Federation>) {
+    /// In a minute for one account, as the servers are set.
+    const LIMIT: u64 = 10;
+    let ada = federation.person(ADA).await;
+    let email = "flooded@acme.example";
+    let person = json!({"email": email, "display_name": "Flooded", "roles": ["read-only"], "initial_password": true});
+    let made = ada.post("/v1/users", &person).await.ok();
+    let began = Instant::now();
+    let flood = (0..200).map(|n| {
+        let global = federation.global();
+        tokio::spawn(async move {
+            let body = json!({"email": email, "password": format!("a wrong password {n}"), "session": "token"});
+            global.post("/v1/auth/sign-in", &body).await
+        })
+    });
+    let mut looked_at = 0;
+    for answer in join_all(flood).await {
+        let answer = answer.unwrap();
+        match answer.status {
+            401 => {
+                answer.refused(401, "sign-in-refused");
+                looked_at += 1;
+            }
+            _ => drop(answer.refused(429, "too-many-requests")),
+        }
+    }
+    // One more comes back every six seconds.
+    let most = LIMIT + began.elapsed().as_secs().div_ceil(60 / LIMIT) + 1;
+    assert!(
+        (1..=most).contains(&looked_at),
+        "{looked_at} were looked at, at most {most}"
+    );
+    // The right one does not help now, and is not told apart from a wrong one.
+    let right = json!({"email": email, "password": made["initial_password"], "session": "token"});
+    let answer = federation.global().post("/v1/auth/sign-in", &right).await;
+    assert!([401, 429].contains(&answer.status), "{}", answer.text());
+}
