@@ -3,8 +3,10 @@ use crate::{
     audit::{self, Refusals},
     federation::{self, Federation},
     gate::Rates,
+    instances::{self, Instances, Leader},
     keys::{Keys, Rotation},
     mail::{Mailer, Outbound},
+    passports,
     sessions::Swept,
     settings::Settings,
     sign_in::SigningIn,
@@ -20,8 +22,10 @@ use exarch_common_pg::{AppPool, PoolSettings, SweepPool, Wakeups};
 use exarch_common_runtime::{Lifecycle, Nudge, run_reconciler};
 use std::{ops::Deref, sync::Arc};
 
-/// What the database tells of changes; see the migration that makes it tell.
+/// What the database tells of changes: by triggers, see the migration that makes it tell, and what replicas tell each other.
 const CHANNELS: &[&str] = &[
+    passports::CHANNEL,
+    federation::REQUESTS,
     "gc_access",
     "gc_audit",
     "gc_entitlement",
@@ -67,6 +71,10 @@ pub struct Parts {
     pub mail_nudge: Nudge,
     /// What the rooms of the federation share.
     pub federation: Federation,
+    /// This replica among the others.
+    pub instances: Instances,
+    /// This replica as a leader.
+    pub leader: Leader,
 }
 
 /// The whole controller, as a handler sees it.
@@ -105,6 +113,7 @@ impl App {
     ) -> Self {
         let sealer = Arc::new(sealer);
         let wakeups = Arc::new(Wakeups::listen(&pools.listen, CHANNELS));
+        let instances = Instances::new(&ambient);
         Self(Arc::new(Parts {
             watches: Watches::new(wakeups.clone(), ACCESS, WatchLimits::default()),
             answers: Answers::new(ambient.clone(), pools.app.clone(), sealer.clone()),
@@ -114,6 +123,8 @@ impl App {
             outbound: ArcSwap::from_pointee(outbound),
             mail_nudge: Nudge::new(),
             federation: Federation::default(),
+            leader: Leader::new(instances.id(), pools.app.clone()),
+            instances,
             wakeups,
             app_pool: pools.app,
             sweep_pool: pools.sweep,
@@ -126,6 +137,7 @@ impl App {
 
     /// Starts what runs beside requests, until the process stops.
     pub fn background(&self, life: &Lifecycle) {
+        instances::background(self, life);
         let (app, ambient, stop) = (self.clone(), self.ambient.clone(), life.stop());
         life.track(audit::write_refusals(app.clone(), stop.clone()));
         let (watches, ending) = (self.watches.clone(), stop.clone());

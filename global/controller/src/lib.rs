@@ -12,6 +12,7 @@ pub mod exchange;
 pub mod federation;
 pub mod gate;
 pub mod health;
+pub mod instances;
 pub mod invitations;
 pub mod keys;
 pub mod mail;

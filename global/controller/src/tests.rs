@@ -82,7 +82,7 @@ impl World {
     async fn over(db: TestDb, app_pool: AppPool, period: Duration, timeout: Duration) -> Self {
         exarch_common_crypto::init().unwrap();
         let ambient = Ambient::system();
-        let sealer = Sealer::new(&ambient.bytes::<32>().to_vec().into()).unwrap();
+        let sealer = sealer();
         // The installation has been there for a year, so that what it gave out can have expired.
         let (long_ago, _) = Ambient::manual(ambient.now() - time::Duration::days(365), 1);
         keys::make_missing(&long_ago, &app_pool, &sealer).await.unwrap();
@@ -107,6 +107,7 @@ impl World {
             hasher,
             crate::mail::Outbound::Off,
         );
+        assert!(app.leader.campaign().await.unwrap());
         KeepProbes(app.clone()).pass().await.unwrap();
         let listener = TlsListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
         let addr = listener.local_addr().unwrap();
@@ -121,6 +122,29 @@ impl World {
             _stopped: stop.clone().drop_guard(),
             stop,
         }
+    }
+
+    /// Another replica of the controller on the same database. It listens nowhere, and nothing runs in its background.
+    pub(crate) async fn replica(&self) -> App {
+        let (ambient, settings) = (self.app.ambient.clone(), self.app.settings.clone());
+        let pools = Pools {
+            listen: self.db.app().await.settings().clone(),
+            app: self.db.app().await,
+            sweep: self.db.sweep().await,
+        };
+        let keys = keys::Keys::load(&ambient, &pools.app, &sealer(), &settings.public.url)
+            .await
+            .unwrap();
+        let hasher = Hasher::with_iterations(vec![7; 32].into(), NonZeroU32::MIN);
+        App::new(
+            ambient,
+            settings,
+            pools,
+            sealer(),
+            keys,
+            hasher,
+            crate::mail::Outbound::Off,
+        )
     }
 
     /// Sees every row.
@@ -537,4 +561,8 @@ fn settings() -> Settings {
         "keys": {"master_file": "/nowhere", "pepper_file": "/nowhere"},
     }))
     .unwrap()
+}
+
+fn sealer() -> Sealer {
+    Sealer::new(&vec![9; 32].into()).unwrap()
 }

@@ -171,10 +171,13 @@ pub struct State {
     pub dir: PathBuf,
 }
 
-/// Timings of the tunnel.
+/// The tunnel.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Federation {
+    /// Host and port of each federation listener of the global, where it has several replicas; when one cannot be reached the
+    /// next is tried. Without any, the one at which the region joined.
+    pub addresses: Vec<String>,
     /// From one poll of the passport to the next at the latest.
     #[serde(with = "duration")]
     pub poll: Duration,
@@ -189,6 +192,7 @@ pub struct Federation {
 impl Default for Federation {
     fn default() -> Self {
         Self {
+            addresses: Vec::new(),
             poll: Duration::from_secs(30),
             retry: Duration::from_secs(15),
             secret_rotation: 30 * DAY,
@@ -338,6 +342,13 @@ impl Validate for State {
 
 impl Validate for Federation {
     fn validate(&self, check: &mut Check) {
+        let is_address = |text: &String| {
+            let parts = text.rsplit_once(':');
+            parts.is_some_and(|(host, port)| !host.is_empty() && !host.contains('/') && port.parse::<u16>().is_ok())
+        };
+        if !self.addresses.iter().all(is_address) {
+            check.refuse("addresses", "must each be host:port");
+        }
         check.duration("poll", self.poll, Duration::from_secs(1)..=5 * MINUTE);
         check.duration("retry", self.retry, Duration::from_secs(1)..=MINUTE);
         // Not below: the one before is accepted for a day, and each was to be the only one in force for a while.

@@ -5,7 +5,7 @@
 //! needs no restart.
 use crate::{
     app::{App, OpenError, Pools},
-    router, secrets,
+    instances, router, secrets,
     settings::Settings,
 };
 use anyhow::Context;
@@ -210,6 +210,7 @@ pub async fn start(prepared: Prepared, life: &Lifecycle) -> anyhow::Result<App> 
     wait_for_database(&pools, life).await?;
     let app = open(&ambient, &settings, &sealer, pools, life).await?;
     let router = router::public_router(&app)?;
+    instances::arrive(&app).await;
     serve_agents(&app, agents, life)?;
     app.background(life);
     let _ = opened.set(app.clone());
@@ -328,7 +329,7 @@ fn ops_router(
             async move {
                 current
                     .then_some(())
-                    .ok_or_else(|| "the database could not be read for 3 s".to_owned())
+                    .ok_or_else(|| "the database could not be read and written for 3 s".to_owned())
             }
         })
         .with("passport", move || {

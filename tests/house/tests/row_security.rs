@@ -7,7 +7,9 @@ use exarch_common_testkit::db::TestDb;
 const OF_NO_TENANT_AT_THE_GLOBAL: &[&str] = &[
     "device_grant",
     "installation",
+    "instance",
     "join_token",
+    "leader",
     "mail",
     "mail_limit",
     "mail_token",
@@ -19,6 +21,7 @@ const OF_NO_TENANT_AT_THE_GLOBAL: &[&str] = &[
     "region",
     "region_certificate",
     "region_health",
+    "region_request",
     "sealed_key",
     "service_jti",
     "service_secret",
@@ -29,6 +32,7 @@ const OF_NO_TENANT_AT_THE_GLOBAL: &[&str] = &[
     "tenant",
     "totp",
     "totp_used_step",
+    "tunnel",
     "user",
 ];
 

@@ -94,6 +94,7 @@ impl World {
             ..db.settings(login)
         };
         let world = Self::over(patient, adjust).await;
+        assert!(world.app.leader.campaign().await.unwrap());
         Self { db: Some(db), ..world }
     }
 
@@ -262,6 +263,8 @@ impl World {
         assert_eq!(next["next"], "change-password", "{next}");
         let body = json!({"ticket": next["ticket"], "new_password": PASSWORD});
         client.post("/v1/auth/next", body).await.ok();
+        // ids made in one millisecond have no order
+        self.clock.advance(Duration::from_millis(2));
     }
 
     /// A new person in the tenant of `admin`, signed in.

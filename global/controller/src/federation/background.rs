@@ -1,9 +1,9 @@
 //! What runs beside the listener as long as the process lives.
-use super::{RetireSecrets, SweepSpent};
+use super::{RetireSecrets, SweepSpent, requests};
 use crate::{
     app::App,
     health::{self, KeepProbes},
-    passports::{EndByTime, Pushes},
+    passports::{self, EndByTime, Pushes},
 };
 use anyhow::Context;
 use exarch_common_runtime::{Lifecycle, Nudge, Reconcile, Schedule, run_reconciler};
@@ -15,6 +15,8 @@ pub fn background(app: &App, life: &Lifecycle) {
     track(app, life, Nudge::new(), SweepSpent(app.clone()));
     track(app, life, Nudge::new(), RetireSecrets(app.clone()));
     track(app, life, Nudge::new(), KeepProbes(app.clone()));
+    life.track(requests::serve(app.clone(), life.stop()));
+    life.track(passports::wake(app.clone(), life.stop()));
     let (app, stop) = (app.clone(), life.stop());
     life.spawn("probes", async move {
         let cron = health::cron(app.settings.probe.period).context("settings.probe.period makes no schedule")?;

@@ -1,6 +1,6 @@
 //! Calling a region: a request with a service token over one of its tunnels, and an answer that is believed only when it
 //! is signed for this very request.
-use super::{Tunnel, secrets, store};
+use super::{Tunnel, requests, secrets, store};
 use crate::app::App;
 use axum::{
     body::Bytes,
@@ -27,16 +27,22 @@ pub struct Answer {
     pub status: StatusCode,
     /// Its body, signed.
     pub body: Bytes,
-    /// The tunnel it came by.
-    pub tunnel: u64,
+    /// The tunnel it came by; nothing when another replica holds it.
+    pub tunnel: Option<u64>,
 }
 
 /// Why there is no answer that can be believed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallFailure {
-    /// No connection to the region from here.
-    #[error("the region has no tunnel here")]
+    /// No connection to the region, from here or another replica.
+    #[error("the region has no tunnel")]
     NoTunnel,
+    /// The replica that holds the tunnel has such a call under way.
+    #[error("such a call is under way")]
+    Busy,
+    /// What the replica that holds the tunnel says.
+    #[error("by the replica that holds the tunnel: {0}")]
+    Elsewhere(String),
     /// There is no secret to sign with.
     #[error("the region has no service secret")]
     NoSecret,
@@ -61,15 +67,31 @@ pub enum CallFailure {
 }
 
 /// Sends `body` by `POST` to `path` of a region's gateway and waits for the answer for at most `limit`. Of several tunnels
-/// the newest is used; one that had ended before the request left is passed over.
+/// the newest is used; one that had ended before the request left is passed over. Where none is here, the replica that holds
+/// one is asked.
 ///
 /// # Errors
-/// [`CallFailure`]. Unless it is [`CallFailure::NoTunnel`], the request may have had its effect.
+/// [`CallFailure`]. Unless it is [`CallFailure::NoTunnel`] or [`CallFailure::Busy`], the request may have had its effect.
 pub async fn call(
     app: &App,
     region: RegionId,
     path: &str,
     content_type: &'static str,
+    body: Bytes,
+    limit: Duration,
+) -> Result<Answer, CallFailure> {
+    match here(app, region, path, content_type, body.clone(), limit).await {
+        Err(CallFailure::NoTunnel) => requests::ask(app, region, path, content_type, &body, limit).await,
+        other => other,
+    }
+}
+
+/// The same over a tunnel of this replica alone.
+pub(super) async fn here(
+    app: &App,
+    region: RegionId,
+    path: &str,
+    content_type: &str,
     body: Bytes,
     limit: Duration,
 ) -> Result<Answer, CallFailure> {
@@ -98,7 +120,7 @@ async fn over(
     key: &ServiceKey,
     region: RegionId,
     path: &str,
-    content_type: &'static str,
+    content_type: &str,
     body: Bytes,
     limit: Duration,
 ) -> Result<Answer, CallFailure> {
@@ -142,6 +164,6 @@ async fn over(
     Ok(Answer {
         status,
         body,
-        tunnel: tunnel.id(),
+        tunnel: Some(tunnel.id()),
     })
 }

@@ -1,7 +1,6 @@
 //! Retires the service secrets that were followed by another long enough ago.
 use super::store;
 use crate::{app::App, audit};
-use exarch_common_pg::SystemTx;
 use exarch_common_runtime::Reconcile;
 use exarch_common_wire::{
     audit::{Actor, Entry, PROVIDER},
@@ -20,7 +19,9 @@ impl Reconcile for RetireSecrets {
     async fn pass(&mut self) -> anyhow::Result<u64> {
         let app = &self.0;
         let now = app.ambient.now();
-        let mut tx = SystemTx::begin(&app.app_pool, Self::NAME).await?;
+        let Some(mut tx) = app.leader.begin(&app.app_pool, Self::NAME).await? else {
+            return Ok(0);
+        };
         let retired = store::retire_secrets(tx.conn(), now - time::Duration::seconds(KEPT), now).await?;
         for secret in &retired {
             let actor = Actor::system(Self::NAME);

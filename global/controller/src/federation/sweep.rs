@@ -1,7 +1,6 @@
-//! Forgets spent token numbers whose tokens are long dead.
-use super::store;
+//! Forgets spent token numbers whose tokens are long dead, and requests of replicas that nobody waits for.
+use super::{requests, store};
 use crate::app::App;
-use exarch_common_pg::SystemTx;
 use exarch_common_runtime::Reconcile;
 use std::time::Duration;
 
@@ -17,8 +16,11 @@ impl Reconcile for SweepSpent {
 
     async fn pass(&mut self) -> anyhow::Result<u64> {
         let app = &self.0;
-        let mut tx = SystemTx::begin(&app.sweep_pool, "sweep-spent-tokens").await?;
+        let Some(mut tx) = app.leader.begin(&app.sweep_pool, Self::NAME).await? else {
+            return Ok(0);
+        };
         let swept = store::sweep_spent(tx.conn(), app.ambient.now() - KEEP).await?;
+        requests::sweep(&mut tx).await?;
         tx.commit().await?;
         // Housekeeping, not a change worth a line.
         metrics::counter!("exarch_service_tokens_swept_total").increment(swept);

@@ -9,7 +9,7 @@ use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// More than any region has replicas.
@@ -33,7 +33,14 @@ impl Tunnel {
 
 /// All of them, by region.
 #[derive(Clone, Debug, Default)]
-pub struct Tunnels(Arc<Mutex<HashMap<RegionId, Vec<Tunnel>>>>);
+pub struct Tunnels(Arc<Held>);
+
+#[derive(Debug, Default)]
+struct Held {
+    open: Mutex<HashMap<RegionId, Vec<Tunnel>>>,
+    /// Changes when a region can be called from here, or cannot any more.
+    changes: watch::Sender<u64>,
+}
 
 impl Tunnels {
     /// Those of a region, newest first.
@@ -50,12 +57,18 @@ impl Tunnels {
         self.lock().keys().copied().collect()
     }
 
+    /// Changes with the regions that can be called from here.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
     fn add(&self, region: RegionId, tunnel: Tunnel) -> bool {
         let mut held = self.lock();
         let of = held.entry(region).or_default();
         let room = of.len() < MOST;
         if room {
             of.push(tunnel);
+            self.0.changes.send_modify(|n| *n += 1);
         }
         room
     }
@@ -66,12 +79,13 @@ impl Tunnels {
             of.retain(|t| t.id() != id);
             if of.is_empty() {
                 held.remove(&region);
+                self.0.changes.send_modify(|n| *n += 1);
             }
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<RegionId, Vec<Tunnel>>> {
-        self.0.lock().expect("no holder of this lock panics")
+        self.0.open.lock().expect("no holder of this lock panics")
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an answer to a probe means. The figures are the region's own words; what is wrong with them is said here.
 use exarch_common_wire::{
     PROTOCOL_MIN,
-    health::{DatabaseIdentity, ProbeAnswer},
+    health::{DatabaseIdentity, InstanceReport, ProbeAnswer},
 };
 
 /// Clocks that differ by more are reported, in milliseconds.
@@ -39,7 +39,7 @@ impl Judgement {
 /// Judges an answer whose MAC and challenge were right. `sent_ms` and `received_ms` are our clock around it; `seen` is the
 /// highest identity of the region's database so far.
 pub fn judge(answer: &ProbeAnswer, sent_ms: i64, received_ms: i64, seen: Option<&DatabaseIdentity>) -> Judgement {
-    let skew_ms = answer.clock_ms - (sent_ms + (received_ms - sent_ms) / 2);
+    let skew_ms = worst_skew(answer, answer.clock_ms - (sent_ms + (received_ms - sent_ms) / 2));
     let mut failing = Vec::new();
     if answer.protocol < PROTOCOL_MIN {
         failing.push(format!("It speaks protocol {}, which is too old.", answer.protocol));
@@ -75,6 +75,22 @@ pub fn judge(answer: &ProbeAnswer, sent_ms: i64, received_ms: i64, seen: Option<
     }
 }
 
+/// The clock that is furthest off among the living replicas. Each tells its difference to the database that they share; that of
+/// the answering one to us is `skew_ms`.
+fn worst_skew(answer: &ProbeAnswer, skew_ms: i64) -> i64 {
+    let told = |one: &InstanceReport| one.vitals.as_ref().map(|vitals| vitals.skew_ms);
+    let answering = answer.instances.iter().find(|one| Some(one.id) == answer.instance);
+    let Some(base) = answering.and_then(told) else {
+        return skew_ms;
+    };
+    let living = answer.instances.iter().filter(|one| one.is_alive());
+    let others = living
+        .filter_map(told)
+        .map(|theirs| skew_ms.saturating_add(theirs.saturating_sub(base)));
+    let all = others.chain([skew_ms]);
+    all.max_by_key(|skew| skew.unsigned_abs()).unwrap_or(skew_ms)
+}
+
 /// A database that stands before a point where it was seen may have lost commits. A raised epoch is how a restore says so
 /// itself: from then on the new history counts.
 fn regress(now: &DatabaseIdentity, seen: &DatabaseIdentity) -> Option<String> {
@@ -93,7 +109,7 @@ fn regress(now: &DatabaseIdentity, seen: &DatabaseIdentity) -> Option<String> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use exarch_common_wire::user_token::Version;
+    use exarch_common_wire::{health::Vitals, user_token::Version};
     use std::collections::BTreeMap;
 
     const NOW: i64 = 1_700_000_000_000;
@@ -111,6 +127,7 @@ pub(crate) mod tests {
     pub(crate) fn well(challenge: &str, clock_ms: i64) -> ProbeAnswer {
         ProbeAnswer {
             challenge: challenge.to_owned(),
+            instance: None,
             software: "0.1.0".into(),
             protocol: 1,
             clock_ms,
@@ -173,6 +190,29 @@ pub(crate) mod tests {
             let j = judged(|a| a.clock_ms += off);
             assert_eq!((j.skew_alarm(), j.reason().is_some()), (alarm, degraded), "{off}");
         }
+    }
+
+    #[test]
+    fn the_clock_of_the_worst_living_replica_counts_and_that_of_a_dead_one_does_not() {
+        let ambient = exarch_common_base::Ambient::system();
+        let replica = |skew_ms, heartbeat_age| InstanceReport {
+            id: ambient.id(),
+            software: "0.1.0".into(),
+            passport: None,
+            heartbeat_age,
+            vitals: Some(Vitals {
+                skew_ms,
+                ..Vitals::default()
+            }),
+        };
+        let (me, other, dead) = (replica(5_000, 0), replica(-40_000, 1), replica(90_000, 9));
+        let j = judged(|a| {
+            a.instance = Some(me.id);
+            a.clock_ms += 5_000;
+            a.instances = vec![me, other, dead];
+        });
+        assert_eq!(j.skew_ms, -40_000);
+        assert!(j.reason().unwrap().contains("clock"));
     }
 
     #[test]

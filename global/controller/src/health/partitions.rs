@@ -1,7 +1,6 @@
 //! Days of probes to come, and days that are over.
 use super::store;
 use crate::app::App;
-use exarch_common_pg::SystemTx;
 use exarch_common_runtime::Reconcile;
 use std::time::Duration;
 
@@ -18,7 +17,9 @@ impl Reconcile for KeepProbes {
     async fn pass(&mut self) -> anyhow::Result<u64> {
         let app = &self.0;
         let today = app.ambient.now().date();
-        let mut tx = SystemTx::begin(&app.sweep_pool, Self::NAME).await?;
+        let Some(mut tx) = app.leader.begin(&app.sweep_pool, Self::NAME).await? else {
+            return Ok(0);
+        };
         store::keep_partitions(tx.conn(), today, today - KEEP).await?;
         tx.commit().await?;
         Ok(0)

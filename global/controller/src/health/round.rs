@@ -49,17 +49,19 @@ async fn one(
     let here = |app: &App| !app.federation.tunnels.of(region).is_empty();
     sleep(offset).await;
     if !here(&app) {
-        // Another replica may hold it, or it comes back within the round; whoever is last writes the miss.
+        // Another replica may hold it, or it comes back within the round; the leader writes down what is left.
         sleep(spread - offset).await;
+    }
+    if !here(&app) {
+        return probe::unprobed(&app, region, round).await;
     }
     let mut tx = SystemTx::begin(&app.app_pool, "probe-round").await?;
     let mine = store::claim(tx.conn(), region, round).await?;
     tx.commit().await?;
-    match (mine, here(&app)) {
-        (false, _) => Ok(()),
-        (true, true) => probe::probe(&app, region).await.map(|_| ()),
-        (true, false) => probe::miss(&app, region).await,
+    if mine {
+        probe::probe(&app, region, Some(round)).await?;
     }
+    Ok(())
 }
 
 /// The schedule of a period: one that divides a minute or an hour, so that rounds are the same on every replica.

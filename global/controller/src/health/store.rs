@@ -86,18 +86,21 @@ pub(super) async fn database_seen(
     Ok(seen.flatten().map(|Json(seen)| seen))
 }
 
-/// What the last probes came to, its row locked.
-pub(super) async fn machine(conn: &mut PgConnection, region: RegionId) -> Result<Option<Machine>, DbError> {
+/// What the last probes came to, and the last round; its row locked.
+pub(super) async fn machine(conn: &mut PgConnection, region: RegionId) -> Result<Option<(Machine, i64)>, DbError> {
     let row = sqlx::query!(
-        "SELECT state, misses, goods FROM gc.region_health WHERE region_id = $1 FOR UPDATE",
+        "SELECT state, misses, goods, round FROM gc.region_health WHERE region_id = $1 FOR UPDATE",
         region.uuid()
     )
     .fetch_optional(conn)
     .await?;
-    Ok(row.map(|r| Machine {
-        health: health(&r.state),
-        misses: r.misses.cast_unsigned(),
-        goods: r.goods.cast_unsigned(),
+    Ok(row.map(|r| {
+        let machine = Machine {
+            health: health(&r.state),
+            misses: r.misses.cast_unsigned(),
+            goods: r.goods.cast_unsigned(),
+        };
+        (machine, r.round)
     }))
 }
 

@@ -15,12 +15,12 @@ async fn connected(world: &World, gateway: &Gateway) {
         !tunnels.of(gateway.id).is_empty()
     })
     .await;
-    probe::probe(&world.app, gateway.id).await.unwrap();
+    probe::probe(&world.app, gateway.id, None).await.unwrap();
 }
 
 async fn probed(world: &World, gateway: &Gateway, manner: Manner) -> (String, String) {
     gateway.behave(manner);
-    probe::probe(&world.app, gateway.id).await.unwrap();
+    probe::probe(&world.app, gateway.id, None).await.unwrap();
     world.probes(gateway.id).await.pop().unwrap()
 }
 
@@ -213,7 +213,7 @@ async fn a_round_belongs_to_one_replica_and_two_probes_of_a_region_never_meet() 
     );
     tx.rollback().await.unwrap();
     gateway.behave(Manner::After(Duration::from_millis(300)));
-    let many = (0..5).map(|_| probe::probe(&world.app, gateway.id));
+    let many = (0..5).map(|_| probe::probe(&world.app, gateway.id, None));
     let done = futures_util::future::join_all(many).await;
     let made = done.into_iter().filter(|d| d.as_ref().unwrap().is_some()).count();
     assert_eq!(made, 1);

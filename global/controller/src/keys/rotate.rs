@@ -8,7 +8,7 @@ use exarch_common_wire::audit::{Actor, Entry, PROVIDER};
 use serde_json::json;
 use std::time::Duration;
 
-/// The reconciler; it also takes in what another replica did.
+/// The reconciler: the leader makes and retires keys, every replica takes in what it did.
 pub struct Rotation(pub App);
 
 impl Reconcile for Rotation {
@@ -39,7 +39,9 @@ fn due(app: &App) -> Due {
 }
 
 async fn act(app: &App) -> anyhow::Result<bool> {
-    let mut tx = SystemTx::begin(&app.app_pool, "rotate-user-keys").await?;
+    let Some(mut tx) = app.leader.begin(&app.app_pool, Rotation::NAME).await? else {
+        return Ok(false);
+    };
     store::lock(&mut tx).await?;
     // another replica may have been here while we waited
     app.keys.reload(&app.ambient, &mut tx, &app.sealer).await?;

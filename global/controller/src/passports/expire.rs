@@ -1,11 +1,15 @@
 //! Entitlements and memberships end by the clock as well, and retired keys: the sections whose time has come are looked at
 //! again. Regions end them by their own clocks; this takes them out of the passports.
 use super::{nudge, store, touch_common, touch_tenant};
-use crate::app::App;
+use crate::{
+    app::App,
+    instances::{Leader, led},
+};
 use exarch_common_base::TenantId;
 use exarch_common_pg::{Clusters, DbError, SystemTx, TenantContext, TenantTx};
 use exarch_common_runtime::Reconcile;
 use exarch_common_wire::passport::tenant_section;
+use sqlx::PgConnection;
 use std::time::Duration;
 
 const NAME: &str = "end-by-time";
@@ -18,7 +22,7 @@ impl Reconcile for EndByTime {
     const EVERY: Duration = Duration::from_secs(30);
 
     async fn pass(&mut self) -> anyhow::Result<u64> {
-        touch_due(&self.0).await
+        touch(&self.0, Some(&self.0.leader)).await
     }
 }
 
@@ -38,12 +42,23 @@ pub async fn touch_later(app: &App, tx: &mut SystemTx, tenants: &[TenantId]) -> 
 /// # Errors
 /// The database, or a passport that cannot be signed; what is left over is due again.
 pub async fn touch_due(app: &App) -> anyhow::Result<u64> {
+    touch(app, None).await
+}
+
+/// Of a leader, as long as it leads.
+async fn touch(app: &App, leader: Option<&Leader>) -> anyhow::Result<u64> {
+    if leader.is_some_and(|leader| !leader.leads()) {
+        return Ok(0);
+    }
     let mut tx = SystemTx::begin(&app.app_pool, NAME).await?;
     let ended = store::ended(tx.conn(), app.ambient.now()).await?;
     tx.rollback().await?;
     let mut done = 0;
     if ended.iter().any(|id| !id.starts_with("tenant/")) {
         let mut tx = SystemTx::begin(&app.app_pool, NAME).await?;
+        if !may(leader, tx.conn()).await? {
+            return Ok(0);
+        }
         touch_common(app, &mut tx).await?;
         tx.commit().await?;
         done += 1;
@@ -58,6 +73,9 @@ pub async fn touch_due(app: &App) -> anyhow::Result<u64> {
             actor: format!("system:{NAME}"),
         };
         let mut tx = TenantTx::begin(&app.app_pool, &context).await?;
+        if !may(leader, tx.conn()).await? {
+            return Ok(done);
+        }
         touch_tenant(app, &mut tx).await?;
         tx.commit().await?;
         done += 1;
@@ -66,4 +84,11 @@ pub async fn touch_due(app: &App) -> anyhow::Result<u64> {
         nudge(app);
     }
     Ok(done)
+}
+
+async fn may(leader: Option<&Leader>, conn: &mut PgConnection) -> Result<bool, DbError> {
+    match leader {
+        None => Ok(true),
+        Some(leader) => led(leader, conn).await,
+    }
 }

@@ -17,7 +17,7 @@ mod tests;
 mod touch;
 
 pub use expire::{EndByTime, touch_due, touch_later};
-pub use push::Pushes;
+pub use push::{Pushes, wake};
 pub use routes::peer_routes;
 pub use store::Standing;
 pub use touch::{TouchError, found, touch_common, touch_tenant};
@@ -27,6 +27,9 @@ use exarch_common_base::{RegionId, TenantId};
 use exarch_common_pg::DbError;
 use exarch_common_wire::user_token::Version;
 use sqlx::PgConnection;
+
+/// On which replicas tell each other that a passport has changed.
+pub const CHANNEL: &str = "gc_passport";
 
 /// Wakes the pushes: call it after the commit.
 pub fn nudge(app: &App) {

@@ -17,8 +17,24 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
+use tokio_util::sync::CancellationToken;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Wakes the pushes when another replica has changed a passport, until `stop`.
+pub async fn wake(app: App, stop: CancellationToken) {
+    let mut wakeup = app.wakeups.of(super::CHANNEL);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            woken = wakeup.next(Pushes::EVERY) => {
+                if woken {
+                    app.federation.pushes.now();
+                }
+            }
+        }
+    }
+}
 
 /// The background pass. Each region has a push of its own under way, so that a slow one delays no other.
 pub struct Pushes {
@@ -103,7 +119,7 @@ async fn push(app: App, regions: Regions, standing: Standing) {
     progress.under_way = false;
     match outcome {
         Ok(taken) => {
-            progress.taken = Some(taken);
+            progress.taken = taken.0.map(|tunnel| (tunnel, taken.1));
             progress.backoff.reset();
             tracing::debug!(%region, version = %taken.1, "a passport was pushed");
         }
@@ -118,7 +134,7 @@ async fn push(app: App, regions: Regions, standing: Standing) {
     app.federation.pushes.now();
 }
 
-async fn deliver_to(app: &App, standing: &Standing) -> anyhow::Result<(u64, Version)> {
+async fn deliver_to(app: &App, standing: &Standing) -> anyhow::Result<(Option<u64>, Version)> {
     let (version, push) = deliver::since(app, standing.region, standing.acknowledged, deliver::PUSH).await?;
     let body = push.to_bytes().into();
     let answer = down::call(app, standing.region, paths::PASSPORT, CBOR, body, TIMEOUT)

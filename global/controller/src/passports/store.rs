@@ -330,8 +330,11 @@ pub(super) async fn set_manifest(
         manifest,
         now,
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    sqlx::query!("SELECT pg_notify($1, '')", super::CHANNEL)
+        .fetch_one(conn)
+        .await?;
     Ok(())
 }
 

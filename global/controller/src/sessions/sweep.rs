@@ -1,7 +1,7 @@
 //! Removes what is over: sessions, tickets, old failures, invitations, answers kept for repeats.
 use super::store;
 use crate::{app::App, device, invitations, mail, second_factor, sign_in};
-use exarch_common_pg::{SystemTx, idempotency};
+use exarch_common_pg::idempotency;
 use exarch_common_runtime::Reconcile;
 use std::time::Duration;
 
@@ -15,7 +15,11 @@ impl Reconcile for Swept {
     async fn pass(&mut self) -> anyhow::Result<u64> {
         let app = &self.0;
         let now = app.ambient.now();
-        let mut tx = SystemTx::begin(&app.sweep_pool, Self::NAME).await?;
+        app.signing_in.forget_idle();
+        app.rates.forget_idle();
+        let Some(mut tx) = app.leader.begin(&app.sweep_pool, Self::NAME).await? else {
+            return Ok(0);
+        };
         // a day longer than its time, for clocks that differ and for who looks into what happened
         let sessions = store::sweep(tx.conn(), now - time::Duration::DAY).await?;
         let others = sign_in::sweep(&mut tx, now).await?
@@ -26,8 +30,6 @@ impl Reconcile for Swept {
             + invitations::sweep(&mut tx, now).await?
             + idempotency::sweep(&mut tx, now).await?;
         tx.commit().await?;
-        app.signing_in.forget_idle();
-        app.rates.forget_idle();
         Ok(sessions + others)
     }
 }

@@ -412,9 +412,11 @@ pub(crate) fn settings(dir: &Path) -> Settings {
 
 /// Opens the gateway of a region that has joined.
 pub(crate) async fn open(ambient: &Ambient, db: &TestDb, dir: &Path) -> App {
-    App::open(ambient.clone(), settings(dir), &Arc::new(sealer()), pools(db).await)
+    let app = App::open(ambient.clone(), settings(dir), &Arc::new(sealer()), pools(db).await)
         .await
-        .unwrap()
+        .unwrap();
+    app.instances.has_read(ambient.boot());
+    app
 }
 
 /// The real router of people's listener, called as if by HTTP.

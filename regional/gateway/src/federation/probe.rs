@@ -1,12 +1,8 @@
-//! What the region knows of itself, for the global's probe.
+//! What the region knows of itself, for the global's probe: each replica, and the worst of them.
 use super::store;
-use crate::app::App;
-use exarch_common_crypto::pki::Peer;
+use crate::{app::App, instances::Worst};
 use exarch_common_pg::{DbError, SystemTx};
-use exarch_common_wire::{
-    PROTOCOL,
-    health::{DatabaseIdentity, InstanceReport, Probe, ProbeAnswer},
-};
+use exarch_common_wire::health::{DatabaseIdentity, Probe, ProbeAnswer};
 use std::collections::BTreeMap;
 
 /// Answers a probe; a database that is away makes the answer poorer, not absent.
@@ -17,41 +13,37 @@ pub(super) async fn answer(app: &App, probe: Probe) -> ProbeAnswer {
     }
     let database = database.ok();
     let index = app.directory.current();
-    let version = index.as_ref().map(|index| index.version());
-    let (instances, (agents, leases)) = match &database {
+    let (others, (agents, leases)) = match &database {
         Some(_) => (
             app.instances.report(app).await.unwrap_or_default(),
             census(app).await.unwrap_or_default(),
         ),
         None => Default::default(),
     };
-    let now = app.ambient.now();
+    let me = app.instances.myself(app);
+    let worst = Worst::of(&me, &others);
+    let mut instances = others;
+    if !instances.iter().any(|one| one.id == me.id) {
+        instances.push(me);
+    }
     ProbeAnswer {
         challenge: probe.challenge,
+        instance: Some(app.instances.id()),
         software: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: PROTOCOL,
-        clock_ms: (now.unix_timestamp_nanos() / 1_000_000) as i64,
-        database_us: database.as_ref().map(|(us, _)| *us),
+        protocol: worst.protocol,
+        clock_ms: (app.ambient.now().unix_timestamp_nanos() / 1_000_000) as i64,
+        database_us: database.as_ref().map(|(us, _)| worst.database_us.max(*us)),
         database: database.map(|(_, identity)| identity),
-        passport: version.zip(app.directory.age()),
-        certificate_days: Peer::read(&app.secrets.certificate()).map_or(0, |c| (c.not_after - now).whole_days()),
+        passport: worst.passport,
+        certificate_days: worst.certificate_days,
         agents,
         leases,
-        tunnel_age: app.federation.tunnel_age(app.ambient.boot()).unwrap_or_default(),
+        tunnel_age: worst.tunnel_age,
         entitlement_digest: index
             .as_ref()
             .map(|index| index.entitlement_digest().to_owned())
             .unwrap_or_default(),
-        instances: if instances.is_empty() {
-            vec![InstanceReport {
-                id: app.instances.id(),
-                software: env!("CARGO_PKG_VERSION").to_owned(),
-                passport: version,
-                heartbeat_age: 0,
-            }]
-        } else {
-            instances
-        },
+        instances,
     }
 }
 

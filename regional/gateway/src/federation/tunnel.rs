@@ -17,16 +17,43 @@ use tokio_util::sync::CancellationToken;
 /// A connection that held this long was a good one: the pauses start anew.
 const GOOD: Duration = Duration::from_secs(10);
 
+/// The global's listeners, one after the other.
+struct Addresses(Vec<String>);
+
+impl Addresses {
+    /// Beginning with one of them by this replica's id, so that several replicas do not all dial the same.
+    fn of(app: &App) -> Self {
+        let mut all = app.settings.federation.addresses.clone();
+        if all.is_empty() {
+            all.push(app.region.global_addr.clone());
+        }
+        let draw = usize::from(app.instances.id().uuid().into_bytes()[15]);
+        let first = draw % all.len();
+        all.rotate_left(first);
+        Self(all)
+    }
+
+    fn present(&self) -> &str {
+        self.0.first().map_or("", String::as_str)
+    }
+
+    fn next(&mut self) {
+        self.0.rotate_left(1);
+    }
+}
+
 /// Keeps the connection on which the gateway calls.
 pub(super) async fn up(app: App, stop: CancellationToken) {
+    let mut addresses = Addresses::of(&app);
     let mut backoff = backoff(&app);
     while !stop.is_cancelled() {
         let started = app.ambient.boot();
-        match once_up(&app, &stop).await {
+        match once_up(&app, addresses.present(), &stop).await {
             Ok(()) => tracing::info!("the connection to the global has ended"),
             Err(cause) => tracing::warn!(cause = format!("{cause:#}"), "the global cannot be called"),
         }
         app.federation.disconnected();
+        addresses.next();
         if app.ambient.boot().since(started) > GOOD {
             backoff.reset();
         }
@@ -34,9 +61,9 @@ pub(super) async fn up(app: App, stop: CancellationToken) {
     }
 }
 
-async fn once_up(app: &App, stop: &CancellationToken) -> anyhow::Result<()> {
+async fn once_up(app: &App, addr: &str, stop: &CancellationToken) -> anyhow::Result<()> {
     let mut redial = app.federation.redial.subscribe();
-    let link = Link::new(H2Client::dialled(dial(app, names::ALPN_UP).await?).await?);
+    let link = Link::new(H2Client::dialled(dial(app, addr, names::ALPN_UP).await?).await?);
     if renew::due(app) {
         renew::renew(app, &link).await?;
         link.close();
@@ -66,6 +93,7 @@ async fn once_up(app: &App, stop: &CancellationToken) -> anyhow::Result<()> {
 
 /// Keeps the connection on which the gateway is called.
 pub(super) async fn down(app: App, stop: CancellationToken) {
+    let mut addresses = Addresses::of(&app);
     let mut backoff = backoff(&app);
     let options = ServeOptions {
         max_streams: 32,
@@ -74,7 +102,7 @@ pub(super) async fn down(app: App, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let mut redial = app.federation.redial.subscribe();
         let started = app.ambient.boot();
-        match dial(&app, names::ALPN_DOWN).await {
+        match dial(&app, addresses.present(), names::ALPN_DOWN).await {
             Ok(dialled) => {
                 app.federation.set_down(Some(started));
                 let connections = Connections::new();
@@ -91,6 +119,7 @@ pub(super) async fn down(app: App, stop: CancellationToken) {
                 "the global cannot be reached to be called by it"
             ),
         }
+        addresses.next();
         if app.ambient.boot().since(started) > GOOD {
             backoff.reset();
         }
@@ -98,8 +127,7 @@ pub(super) async fn down(app: App, stop: CancellationToken) {
     }
 }
 
-async fn dial(app: &App, alpn: &str) -> anyhow::Result<Dialled> {
-    let addr = &app.region.global_addr;
+async fn dial(app: &App, addr: &str, alpn: &str) -> anyhow::Result<Dialled> {
     let roots = [app.region.federation_ca.clone()];
     let config = tls::client_config(&roots, Some(&app.secrets.identity()), &[alpn])?;
     Ok(tunnel::dial(addr, host(addr), Arc::new(config)).await?)

@@ -1,16 +1,29 @@
 //! The replicas of this region's gateway. They meet in the database and nowhere else: each has a row that it keeps warm,
 //! and each looks every quarter second at what the others applied.
+mod standing;
 mod store;
 #[cfg(test)]
 mod tests;
+mod worst;
+
+pub(crate) use worst::Worst;
 
 use crate::app::App;
 use exarch_common_base::{Ambient, BootTime, InstanceId};
+use exarch_common_crypto::pki::Peer;
 use exarch_common_pg::{DbError, SystemTx};
 use exarch_common_runtime::Lifecycle;
-use exarch_common_wire::{health::InstanceReport, user_token::Version};
+use exarch_common_wire::{
+    PROTOCOL,
+    health::{InstanceReport, Vitals},
+    user_token::Version,
+};
+use standing::Standing;
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use time::OffsetDateTime;
@@ -19,24 +32,31 @@ use tokio_util::sync::CancellationToken;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(250);
 const KEEP_TIME: Duration = Duration::from_secs(10);
-/// A replica whose heartbeat is older than this does not count, and one that could not read for as long answers nobody.
-const ALIVE: Duration = Duration::from_secs(3);
+/// A replica whose heartbeat is older than this does not count, and one that could not read or beat for as long answers nobody.
+const ALIVE: Duration = Duration::from_secs(InstanceReport::ALIVE);
 
 /// This replica among the others.
 pub struct Instances {
     id: InstanceId,
     started_at: OffsetDateTime,
-    /// CLOCK_BOOTTIME of the last good reading of the database.
-    read_at: AtomicU64,
+    standing: Mutex<Standing>,
+    /// CLOCK_BOOTTIME until which this replica may serve, nanoseconds: read by every request.
+    good_until: AtomicU64,
+    /// What the last heartbeat showed of the database: round trip in microseconds, and our clock less its in milliseconds.
+    database_us: AtomicU64,
+    skew_ms: AtomicI64,
 }
 
 impl Instances {
-    /// A replica that has just read the database.
+    /// A replica that nobody waits for yet: it serves once it has beaten and read.
     pub fn new(ambient: &Ambient) -> Self {
         Self {
             id: ambient.id(),
             started_at: ambient.now(),
-            read_at: AtomicU64::new(ambient.boot().nanos()),
+            standing: Mutex::default(),
+            good_until: AtomicU64::new(0),
+            database_us: AtomicU64::new(0),
+            skew_ms: AtomicI64::new(0),
         }
     }
 
@@ -45,9 +65,36 @@ impl Instances {
         self.id
     }
 
-    /// Whether this replica could read the database lately: what it knows is what the region knows.
+    /// Whether what this replica knows is what the region knows: it could read the database lately, and others wait for it.
     pub fn is_current(&self, now: BootTime) -> bool {
-        now.since(BootTime::from_nanos(self.read_at.load(Ordering::Relaxed))) <= ALIVE
+        now.nanos() <= self.good_until.load(Ordering::Relaxed)
+    }
+
+    fn stand(&self, change: impl FnOnce(&mut Standing)) {
+        let mut standing = self.standing.lock().expect("no holder of this lock panics");
+        change(&mut standing);
+        let until = standing.good_until().map_or(0, BootTime::nanos);
+        self.good_until.store(until, Ordering::Relaxed);
+    }
+
+    /// This replica as it knows itself at this moment.
+    pub fn myself(&self, app: &App) -> InstanceReport {
+        let (now, boot) = (app.ambient.now(), app.ambient.boot());
+        InstanceReport {
+            id: self.id,
+            software: env!("CARGO_PKG_VERSION").to_owned(),
+            passport: app.directory.current().as_ref().map(|index| index.version()),
+            heartbeat_age: 0,
+            vitals: Some(Vitals {
+                protocol: PROTOCOL,
+                skew_ms: self.skew_ms.load(Ordering::Relaxed),
+                database_us: self.database_us.load(Ordering::Relaxed),
+                passport_age: app.directory.age(),
+                certificate_days: Peer::read(&app.secrets.certificate())
+                    .map_or(0, |c| (c.not_after - now).whole_days()),
+                tunnel_age: app.federation.tunnel_age(boot),
+            }),
+        }
     }
 
     /// All replicas with a row, for the probe.
@@ -77,10 +124,19 @@ impl Instances {
     /// # Errors
     /// The database.
     pub async fn beat(&self, app: &App) -> Result<(), DbError> {
-        let applied = app.directory.current().as_ref().map(|index| index.version());
+        let latency = app.app_pool.ping().await?;
+        let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        self.database_us.store(micros, Ordering::Relaxed);
+        let (sent, wall) = (app.ambient.boot(), app.ambient.now());
         let mut tx = SystemTx::begin(&app.app_pool, "heartbeat").await?;
-        store::beat(&mut tx, self.id, self.started_at, applied).await?;
-        tx.commit().await
+        let theirs = store::beat(&mut tx, self.started_at, &self.myself(app)).await?;
+        tx.commit().await?;
+        let answered = app.ambient.boot();
+        let skew = wall + answered.since(sent) / 2 - theirs;
+        let millis = i64::try_from(skew.whole_milliseconds()).unwrap_or(i64::MAX);
+        self.skew_ms.store(millis, Ordering::Relaxed);
+        self.stand(|standing| standing.beaten(sent, answered));
+        Ok(())
     }
 
     /// Looks at what other replicas applied.
@@ -91,16 +147,31 @@ impl Instances {
         // Read before: what is known is of this moment or later.
         let at = app.ambient.boot();
         app.directory.look().await?;
-        self.read_at.fetch_max(at.nanos(), Ordering::Relaxed);
+        self.stand(|standing| standing.read(at));
         Ok(())
     }
 }
 
 #[cfg(test)]
 impl Instances {
-    /// As if this replica had read the database at `now`: tests move the clock and run no background work.
+    /// As if this replica had beaten and read at `now`: tests move the clock and run no background work.
     pub(crate) fn has_read(&self, now: BootTime) {
-        self.read_at.fetch_max(now.nanos(), Ordering::Relaxed);
+        self.stand(|standing| {
+            standing.beaten(now, now);
+            standing.read(now);
+        });
+    }
+}
+
+/// From here on others wait for this replica, and what was acknowledged before is known here. A database that fails is tried
+/// again in the background; until then nobody is served.
+pub async fn arrive(app: &App) {
+    let arrived = async {
+        app.instances.beat(app).await?;
+        app.instances.look(app).await
+    };
+    if let Err(cause) = arrived.await {
+        tracing::warn!(%cause, "the replica could not write its row yet");
     }
 }
 

@@ -2,6 +2,7 @@
 use exarch_common_base::InstanceId;
 use exarch_common_pg::{DbError, SystemTx};
 use exarch_common_wire::{health::InstanceReport, user_token::Version};
+use sqlx::types::Json;
 use std::time::Duration;
 use time::OffsetDateTime;
 
@@ -9,30 +10,31 @@ fn version(generation: Option<i64>, version: Option<i64>) -> Option<Version> {
     Some(Version(generation?.cast_unsigned(), version?.cast_unsigned()))
 }
 
-/// Writes this replica's row, and forgets replicas that have been silent for a day.
+/// Writes this replica's row, and forgets replicas that have been silent for a day. Answers the database's clock.
 pub(super) async fn beat(
     tx: &mut SystemTx,
-    id: InstanceId,
     started_at: OffsetDateTime,
-    applied: Option<Version>,
-) -> Result<(), DbError> {
-    sqlx::query!(
-        "INSERT INTO gw.instance (id, software, started_at, heartbeat_at, generation, version)
-         VALUES ($1, $2, $3, clock_timestamp(), $4, $5)
+    me: &InstanceReport,
+) -> Result<OffsetDateTime, DbError> {
+    let at = sqlx::query_scalar!(
+        r#"INSERT INTO gw.instance (id, software, started_at, heartbeat_at, generation, version, vitals)
+         VALUES ($1, $2, $3, clock_timestamp(), $4, $5, $6)
          ON CONFLICT ON CONSTRAINT instance_pkey
-         DO UPDATE SET heartbeat_at = clock_timestamp(), generation = $4, version = $5",
-        id.uuid(),
-        env!("CARGO_PKG_VERSION"),
+         DO UPDATE SET heartbeat_at = clock_timestamp(), generation = $4, version = $5, vitals = $6
+         RETURNING clock_timestamp() AS "at!""#,
+        me.id.uuid(),
+        me.software,
         started_at,
-        applied.map(|v| v.0.cast_signed()),
-        applied.map(|v| v.1.cast_signed()),
+        me.passport.map(|v| v.0.cast_signed()),
+        me.passport.map(|v| v.1.cast_signed()),
+        me.vitals.as_ref().map(Json) as _,
     )
-    .execute(tx.conn())
+    .fetch_one(tx.conn())
     .await?;
     sqlx::query!("DELETE FROM gw.instance WHERE heartbeat_at < clock_timestamp() - interval '1 day'")
         .execute(tx.conn())
         .await?;
-    Ok(())
+    Ok(at)
 }
 
 pub(super) async fn leave(tx: &mut SystemTx, id: InstanceId) -> Result<(), DbError> {
@@ -44,7 +46,7 @@ pub(super) async fn leave(tx: &mut SystemTx, id: InstanceId) -> Result<(), DbErr
 
 pub(super) async fn all(tx: &mut SystemTx) -> Result<Vec<InstanceReport>, DbError> {
     let rows = sqlx::query!(
-        r#"SELECT id, software, generation, version,
+        r#"SELECT id, software, generation, version, vitals,
                   greatest(0, extract(epoch FROM clock_timestamp() - heartbeat_at))::bigint AS "age!"
              FROM gw.instance ORDER BY started_at, id"#
     )
@@ -55,6 +57,8 @@ pub(super) async fn all(tx: &mut SystemTx) -> Result<Vec<InstanceReport>, DbErro
         software: row.software,
         passport: version(row.generation, row.version),
         heartbeat_age: row.age.cast_unsigned(),
+        // What an older or newer version wrote is no reason to fail.
+        vitals: row.vitals.and_then(|told| serde_json::from_value(told).ok()),
     });
     Ok(reports.collect())
 }

@@ -64,7 +64,7 @@ impl Fixture {
 
     async fn advance(&self, by: Duration) {
         self.clock.advance(by);
-        self.app.instances.look(&self.app).await.unwrap();
+        self.app.instances.has_read(self.app.ambient.boot());
     }
 
     /// Changes the tenant of `person` in a new passport and asks who one is, with the token from before.
@@ -517,6 +517,11 @@ async fn a_replica_that_cannot_read_the_database_for_three_seconds_answers_nobod
         f.http.send(Method::GET, "/v1/continuity", None, Value::Null).await.0,
         200
     );
+    f.app.instances.look(&f.app).await.unwrap();
+    assert_eq!(f.http.get("/v1/me", &token).await.0, 503, "nobody waits for it");
+    f.clock.advance(Duration::from_millis(1));
+    f.app.instances.beat(&f.app).await.unwrap();
+    assert_eq!(f.http.get("/v1/me", &token).await.0, 503, "what it read is older");
     f.app.instances.look(&f.app).await.unwrap();
     assert_eq!(f.http.get("/v1/me", &token).await.0, 200);
 }

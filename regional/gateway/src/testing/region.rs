@@ -58,7 +58,9 @@ pub(super) async fn open(reach: &impl Fn(Login) -> PoolSettings, ambient: &Ambie
     let sealer = Arc::new(sealer());
     let secrets = Secrets::load(&pools.app, &sealer).await.unwrap();
     let directory = Directory::without_disk(ambient.clone(), region.id, pools.app.clone());
-    App::new(ambient.clone(), settings(), sealer, pools, region, secrets, directory)
+    let app = App::new(ambient.clone(), settings(), sealer, pools, region, secrets, directory);
+    app.instances.has_read(ambient.boot());
+    app
 }
 
 pub(super) fn sealer() -> Sealer {
