@@ -1,6 +1,7 @@
 //! A wire to a database that breaks at one chosen call, so that a test can break it at each in turn.
 //!
-//! A call is what the client waits for: a simple query, or a batch that ends with Sync. Calls are counted over all connections
+//! A call is what the client waits for: a simple query, or the execution of a prepared one up to its Sync. Preparing is no call,
+//! so the calls of a piece of work are the same whichever connection of a pool it gets. They are counted over all connections
 //! that go through, and one connection breaks.
 use exarch_common_pg::PoolSettings;
 use std::{
@@ -22,19 +23,37 @@ use tokio::{
 /// On which side of the database's work the wire breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Moment {
-    /// The call does not reach the database.
+    /// The database does not get the call, or not its end, which undoes it.
     Before,
     /// The database has done it, and its answer is lost.
     After,
 }
 
+/// At which call the wire breaks.
+#[derive(Clone, Copy, Debug)]
+pub enum Call {
+    /// The how many-th.
+    Number(u32),
+    /// The first that makes changes last.
+    Commit,
+}
+
 /// Where the wire breaks.
 #[derive(Clone, Copy, Debug)]
 pub struct Break {
-    /// At the how many-th call.
-    pub call: u32,
+    /// At which call.
+    pub call: Call,
     /// On which side of it.
     pub moment: Moment,
+}
+
+/// How often the wire broke.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Breaks {
+    /// At calls by their number.
+    pub calls: u32,
+    /// At the COMMIT.
+    pub commits: u32,
 }
 
 #[derive(Debug, Default)]
@@ -95,18 +114,21 @@ impl Cut {
         done
     }
 
-    /// Runs `once` for the first call, for the second, and so on until one comes that the work within [`Cut::during`] does not
-    /// make; and that before and after the database's work. Says how many breaks there were.
-    pub async fn at_each_call(&self, mut once: impl AsyncFnMut(Break)) -> u32 {
-        let mut breaks = 0;
+    /// Runs `once` for the first call, for the second, and so on as far as the work within [`Cut::during`] goes, and for its
+    /// COMMIT, wherever that is; before and after the database's work. Says how often the wire broke.
+    pub async fn at_each_call(&self, mut once: impl AsyncFnMut(Break)) -> Breaks {
+        let mut breaks = Breaks::default();
         for moment in [Moment::Before, Moment::After] {
-            for call in 1.. {
+            for call in (1..).map(Call::Number) {
                 once(Break { call, moment }).await;
                 if !self.plan().broke {
                     break;
                 }
-                breaks += 1;
+                breaks.calls += 1;
             }
+            let call = Call::Commit;
+            once(Break { call, moment }).await;
+            breaks.commits += u32::from(self.plan().broke);
         }
         breaks
     }
@@ -171,10 +193,14 @@ async fn ask(
     plan: Arc<Mutex<Plan>>,
     last: Arc<AtomicBool>,
 ) -> io::Result<()> {
+    let mut executes = false;
     loop {
         let kind = from_client.read_u8().await?;
         let message = body(&mut from_client, &[kind]).await?;
-        match breaks(&plan, kind) {
+        executes |= kind == b'E';
+        let is_call = kind == b'Q' || kind == b'S' && std::mem::take(&mut executes);
+        let moment = if is_call { breaks(&plan, &message) } else { None };
+        match moment {
             Some(Moment::Before) => return Ok(()),
             Some(Moment::After) => {
                 last.store(true, Ordering::SeqCst);
@@ -186,12 +212,19 @@ async fn ask(
     }
 }
 
-/// Counts a message that the client waits for, and says whether the wire breaks there.
-fn breaks(plan: &Mutex<Plan>, kind: u8) -> Option<Moment> {
+/// Counts a call, and says whether the wire breaks there.
+fn breaks(plan: &Mutex<Plan>, message: &[u8]) -> Option<Moment> {
     let mut plan = lock(plan);
-    let at = plan.armed.filter(|_| matches!(kind, b'Q' | b'S') && !plan.broke)?;
+    let at = plan.armed.filter(|_| !plan.broke)?;
+    // An undoing that is still to be done for the work before is not of this work.
+    if message[5..].starts_with(b"ROLLBACK") {
+        return None;
+    }
     plan.calls += 1;
-    plan.broke = plan.calls == at.call;
+    plan.broke = match at.call {
+        Call::Number(call) => plan.calls == call,
+        Call::Commit => message[5..].starts_with(b"COMMIT"),
+    };
     plan.broke.then_some(at.moment)
 }
 

@@ -82,7 +82,7 @@ async fn a_sign_in_makes_a_session_or_none_wherever_the_database_breaks_off() {
             assert_eq!(count(&mut db, SESSIONS).await - before, made + 1);
         })
         .await;
-    assert!(breaks > 10, "{breaks}");
+    assert!(breaks.calls > 10 && breaks.commits >= 2, "{breaks:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,7 +112,7 @@ async fn a_refresh_moves_on_by_one_wherever_the_database_breaks_off() {
             pair = again;
         })
         .await;
-    assert!(breaks > 6, "{breaks}");
+    assert!(breaks.calls > 6 && breaks.commits >= 2, "{breaks:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,11 +136,13 @@ async fn a_tenant_is_made_once_under_its_key_wherever_the_database_breaks_off() 
             };
             let before = count(&mut db, TENANTS).await;
             let mut answer = cut.during(at, make()).await;
-            if answer.code == 201 {
+            let made = count(&mut db, TENANTS).await - before;
+            // When only the answer of the database was lost, what was made is found at once and named.
+            let is_named = answer.code == 409 && at.moment == Moment::After;
+            if answer.code == 201 || is_named {
                 answer.code = 200;
             }
             let good = succeeded(&answer, at);
-            let made = count(&mut db, TENANTS).await - before;
             kept(made, good, at);
             // Whoever heard nothing is told by the repeat what was made, once.
             let again = make().await;
@@ -152,5 +154,5 @@ async fn a_tenant_is_made_once_under_its_key_wherever_the_database_breaks_off() 
             assert_eq!(count(&mut db, TENANTS).await, before + 1, "{at:?}");
         })
         .await;
-    assert!(breaks > 10, "{breaks}");
+    assert!(breaks.calls > 10 && breaks.commits >= 2, "{breaks:?}");
 }

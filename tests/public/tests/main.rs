@@ -36,6 +36,8 @@ mod settings;
 #[cfg(test)]
 mod sign_in;
 #[cfg(test)]
+mod spellings;
+#[cfg(test)]
 mod strict;
 #[cfg(test)]
 mod switch;

@@ -27,6 +27,7 @@ use std::{sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+mod breaks;
 mod secrets;
 
 struct Fixture {

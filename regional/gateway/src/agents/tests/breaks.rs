@@ -70,7 +70,7 @@ async fn an_agent_is_let_in_once_or_not_wherever_the_database_breaks_off() {
             agent.heartbeat(&world.app).await.expect(204);
         })
         .await;
-    assert!(breaks > 10, "{breaks}");
+    assert!(breaks.calls > 10 && breaks.commits >= 2, "{breaks:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +95,7 @@ async fn a_session_opens_or_not_wherever_the_database_breaks_off_and_the_same_by
             agent.heartbeat(&world.app).await.expect(204);
         })
         .await;
-    assert!(breaks > 6, "{breaks}");
+    assert!(breaks.calls > 6 && breaks.commits >= 2, "{breaks:?}");
     let shown = admin
         .get(&format!("/v1/agents/{}", agent.enrolled.agent))
         .await

@@ -56,7 +56,7 @@ async fn a_lease_is_granted_once_or_not_wherever_the_database_breaks_off() {
             release(scene.app(), &scene.one, named).await.unwrap();
         })
         .await;
-    assert!(breaks > 10, "{breaks}");
+    assert!(breaks.calls > 10 && breaks.commits >= 2, "{breaks:?}");
     // Each grant and each release is in the audit once: fences rise by one, and none is missing.
     let audit = scene.audit().await;
     let grants: Vec<&String> = audit
@@ -102,7 +102,7 @@ async fn a_lease_is_renewed_or_not_wherever_the_database_breaks_off() {
             );
         })
         .await;
-    assert!(breaks >= 2, "{breaks}");
+    assert!(breaks.calls >= 2, "{breaks:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,5 +129,5 @@ async fn a_lease_is_released_or_not_wherever_the_database_breaks_off() {
             assert_eq!(active(&scene).await.len(), 0, "{at:?}");
         })
         .await;
-    assert!(breaks > 6, "{breaks}");
+    assert!(breaks.calls > 6 && breaks.commits >= 2, "{breaks:?}");
 }
