@@ -8,6 +8,8 @@ PORT_BASE=
 # What the directory was made with; empty when it holds nothing yet.
 MADE_PORT=
 BIN=
+# What `up` is told of replicas.
+REPLICAS=()
 # The directory of a federation that is needed once.
 APART=
 
@@ -70,7 +72,7 @@ box_up() {
   printf '%s\n' "$PORT_BASE" >"$STATE/port-base"
   printf '%s\n' "$1" >"$STATE/profile"
   ATEND+=(box_stop)
-  box up --detach || die "the federation did not come up; its logs are in $STATE/logs"
+  box up --detach "${REPLICAS[@]}" || die "the federation did not come up; its logs are in $STATE/logs"
   if $3; then ATEND=(); fi
   if $2; then box_story; fi
 }

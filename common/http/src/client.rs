@@ -5,7 +5,15 @@ use exarch_common_base::{ExposeSecret, SecretString};
 use reqwest::{RequestBuilder, Response, Url, redirect::Policy};
 use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{error::Error, net::IpAddr, time::Duration};
+use std::{
+    error::Error,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 /// Bytes of an answer at most, where it is read whole.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -84,29 +92,57 @@ impl ClientError {
     }
 }
 
-/// Calls one server.
+/// Calls one server, or one of several that are the same to the caller.
 #[derive(Clone, Debug)]
 pub struct ApiClient {
     http: reqwest::Client,
-    base: Url,
+    bases: Arc<Bases>,
     bearer: Option<SecretString>,
+}
+
+/// The servers, and which of them is called.
+#[derive(Debug)]
+struct Bases {
+    all: Vec<Url>,
+    present: AtomicUsize,
+}
+
+impl Bases {
+    fn present(&self) -> &Url {
+        &self.all[self.present.load(Ordering::Relaxed) % self.all.len()]
+    }
+
+    /// The next one is called from now on, unless another call has moved on already.
+    fn leave(&self, failed: &Url) {
+        let present = self.present.load(Ordering::Relaxed);
+        if self.all[present % self.all.len()].origin() == failed.origin() {
+            let next = (present + 1) % self.all.len();
+            let _ = self
+                .present
+                .compare_exchange(present, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+fn parse_base(base: &str) -> Result<Url, ClientError> {
+    let refused = |reason: &str| ClientError::Address {
+        url: base.to_owned(),
+        reason: reason.to_owned(),
+    };
+    let url = Url::parse(base).map_err(|e| refused(&e.to_string()))?;
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
+        "http" => Err(refused("plain HTTP is for this machine only; use https")),
+        _ => Err(refused("expected https://host:port")),
+    }
 }
 
 impl ApiClient {
     /// `base` is scheme, host and port, and perhaps a path before `/v1`. Plain HTTP is for this machine only. Redirects are
     /// not followed and proxies of the environment not used: the bearer goes to this server or nowhere.
     pub fn new(base: &str, tls: ClientTls) -> Result<Self, ClientError> {
-        let refused = |reason: &str| ClientError::Address {
-            url: base.to_owned(),
-            reason: reason.to_owned(),
-        };
-        let url = Url::parse(base).map_err(|e| refused(&e.to_string()))?;
-        match url.scheme() {
-            "https" => {}
-            "http" if is_loopback(&url) => {}
-            "http" => return Err(refused("plain HTTP is for this machine only; use https")),
-            _ => return Err(refused("expected https://host:port")),
-        }
+        let url = parse_base(base)?;
         let builder = reqwest::Client::builder()
             .user_agent(concat!("exarch/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -122,9 +158,34 @@ impl ApiClient {
         };
         Ok(Self {
             http: builder.build().map_err(ClientError::Tls)?,
-            base: url,
+            bases: Arc::new(Bases {
+                all: vec![url],
+                present: AtomicUsize::new(0),
+            }),
             bearer: None,
         })
+    }
+
+    /// With other servers that are the same to the caller: when one cannot be reached, does not answer in time or is not in
+    /// service, the next one is called from then on, by this client and all that are cloned from it. No call is repeated.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`].
+    pub fn or(self, others: &[String]) -> Result<Self, ClientError> {
+        let mut all = self.bases.all.clone();
+        for other in others {
+            all.push(parse_base(other)?);
+        }
+        let bases = Arc::new(Bases {
+            all,
+            present: AtomicUsize::new(0),
+        });
+        Ok(Self { bases, ..self })
+    }
+
+    /// Whether there is another server to go to.
+    pub fn has_others(&self) -> bool {
+        self.bases.all.len() > 1
     }
 
     /// With this token in every request.
@@ -136,14 +197,14 @@ impl ApiClient {
 
     /// Scheme, host and port.
     pub fn origin(&self) -> String {
-        self.base.origin().ascii_serialization()
+        self.bases.present().origin().ascii_serialization()
     }
 
     /// A request to `path` (with its query), to which more can be added before [`ApiClient::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!(
             "{}/{}",
-            self.base.as_str().trim_end_matches('/'),
+            self.bases.present().as_str().trim_end_matches('/'),
             path.trim_start_matches('/')
         );
         let request = self.http.request(method, url);
@@ -235,6 +296,9 @@ impl ApiClient {
 
     async fn judged(&self, response: Response) -> Result<Response, ClientError> {
         let status = response.status();
+        if matches!(status.as_u16(), 502..=504) {
+            self.bases.leave(response.url());
+        }
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
             return Ok(response);
         }
@@ -279,13 +343,19 @@ impl ApiClient {
     }
 
     fn unreachable(&self, e: &reqwest::Error) -> ClientError {
+        let origin = e
+            .url()
+            .map_or_else(|| self.origin(), |url| url.origin().ascii_serialization());
+        if let Some(url) = e.url() {
+            self.bases.leave(url);
+        }
         // The outer texts repeat the URL; the innermost says what happened.
         let mut cause: &dyn Error = e;
         while let Some(source) = cause.source() {
             cause = source;
         }
         ClientError::Unreachable {
-            base: self.origin(),
+            base: origin,
             reason: if e.is_timeout() {
                 "no answer in time".to_owned()
             } else {
@@ -314,6 +384,22 @@ mod tests {
     use axum::{Router, routing::get};
     use serde_json::{Value, json};
     use tokio_util::sync::CancellationToken;
+
+    #[tokio::test]
+    async fn it_goes_on_to_the_next_server_when_one_fails_and_takes_its_clones_along() {
+        let (good, _stop) = server().await;
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let gone = format!("http://{}", free.local_addr().unwrap());
+        drop(free);
+        let client = client(&gone).or(std::slice::from_ref(&good)).unwrap();
+        let clone = client.clone().bearer("t".to_owned().into());
+        assert!(client.has_others());
+        let failed = client.get::<Value>("/v1/echo").await.unwrap_err();
+        assert!(matches!(failed, ClientError::Unreachable { base, .. } if base == gone));
+        let echoed: Value = clone.get("/v1/echo").await.unwrap();
+        assert_eq!(echoed["authorization"], "Bearer t");
+        assert_eq!(client.origin(), good);
+    }
 
     async fn server() -> (String, CancellationToken) {
         let router = Router::new()

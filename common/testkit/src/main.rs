@@ -30,6 +30,9 @@ enum Commands {
         /// Return when all is ready, and leave it running
         #[arg(long)]
         detach: bool,
+        /// Processes of the global and of each gateway; as many as there were by default
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..=5))]
+        replicas: Option<u16>,
     },
     /// Stop exactly what was started
     Down {
@@ -82,11 +85,13 @@ impl Place {
                 );
             }
         }
-        Ok(Layout::new(
+        let layout = Layout::new(
             &std::path::absolute(&self.dir)?,
             &std::path::absolute(bin)?,
             self.port_base,
-        ))
+        );
+        let file = FederationFile::read(&layout.federation_file())?;
+        Ok(layout.with_replicas(file.map_or(1, |file| file.replicas())))
     }
 }
 
@@ -106,8 +111,17 @@ async fn run(command: Commands) -> anyhow::Result<()> {
     let ambient = Ambient::system();
     let say = clocked(&ambient, ambient.boot());
     match command {
-        Commands::Up { place, detach } => {
+        Commands::Up {
+            place,
+            detach,
+            replicas,
+        } => {
             let layout = place.layout()?;
+            let had = layout.replicas;
+            let layout = layout.with_replicas(replicas.unwrap_or(had));
+            if layout.replicas < had {
+                bail!("this box has {had} replicas, and none is taken away; start over with --fresh");
+            }
             let file = up(&ambient, &layout, &say).await?;
             overview(&ambient, &layout, &file)?;
             if !detach {
@@ -138,6 +152,27 @@ fn overview(ambient: &Ambient, layout: &Layout, file: &FederationFile) -> anyhow
             "  {:<18} {}   agents {}",
             region.slug, region.console_url, region.agents_url
         )?;
+    }
+    for (name, replicas) in [("global", &file.global.replicas)]
+        .into_iter()
+        .chain(
+            file.regions
+                .iter()
+                .map(|region| (region.slug.as_str(), &region.replicas)),
+        )
+        .filter(|(_, replicas)| replicas.len() > 1)
+    {
+        for (n, replica) in replicas.iter().enumerate() {
+            writeln!(
+                out,
+                "  {:<18} {}   inner {}   ops {}   process {}",
+                format!("{name} #{}", n + 1),
+                replica.url,
+                replica.inner_url,
+                replica.ops_url,
+                replica.pid
+            )?;
+        }
     }
     writeln!(out, "\n  {:<24} {:<46} works in", "account", "password")?;
     for Account {

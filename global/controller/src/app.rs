@@ -147,7 +147,7 @@ impl App {
         });
         life.track(run_reconciler(
             Rotation(app.clone()),
-            Nudge::new(),
+            self.leader.job(),
             ambient.clone(),
             stop.clone(),
         ));
@@ -155,7 +155,7 @@ impl App {
             let (mailer, nudge) = (Mailer(app.clone()), self.mail_nudge.clone());
             life.track(run_reconciler(mailer, nudge, ambient.clone(), stop.clone()));
         }
-        life.track(run_reconciler(Swept(app), Nudge::new(), ambient, stop));
+        life.track(run_reconciler(Swept(app), self.leader.job(), ambient, stop));
         federation::background(self, life);
     }
 }

@@ -68,9 +68,9 @@ impl Config {
 enum Commands {
     /// Become an agent of a region: the bootstrap token is read from a file or, with -, from standard input
     Enrol {
-        /// The gateway's listener for agents, https://host:port
-        #[arg(long)]
-        gateway: String,
+        /// The gateway's listener for agents, https://host:port; once for each replica of the gateway
+        #[arg(long, required = true)]
+        gateway: Vec<String>,
         /// Fingerprint of the region's agent authority, sha256:…
         #[arg(long)]
         ca_pin: Pin,
@@ -130,8 +130,10 @@ async fn run(command: Commands) -> anyhow::Result<()> {
         } => {
             let settings = config.load()?;
             telemetry::init_logs(&settings.log)?;
+            let mut gateways = gateway.into_iter();
             let offer = Offer {
-                gateway,
+                gateway: gateways.next().context("--gateway")?,
+                other_gateways: gateways.collect(),
                 pin: ca_pin,
                 token: read_token(&token_file)?,
                 name,
@@ -193,7 +195,7 @@ async fn serve(settings: Settings, file: Option<PathBuf>, env: Env) -> anyhow::R
     let starting = life.clone();
     // A signal must be heard while a person is waited for.
     tokio::spawn(async move {
-        if let Err(error) = start(guard, state, &starting).await {
+        if let Err(error) = start(guard, state, settings.region.gateways, &starting).await {
             starting.fail(format!("{error:#}"));
         }
     });
@@ -202,9 +204,9 @@ async fn serve(settings: Settings, file: Option<PathBuf>, env: Env) -> anyhow::R
         .into_result()
 }
 
-async fn start(guard: PathBuf, state: State, life: &Lifecycle) -> anyhow::Result<()> {
+async fn start(guard: PathBuf, state: State, gateways: Vec<String>, life: &Lifecycle) -> anyhow::Result<()> {
     let ambient = Ambient::system();
-    let identity = match state.identity() {
+    let mut identity = match state.identity() {
         // Until a person has approved it, it runs nothing and polls.
         Err(StateError::NotEnrolled(dir)) => {
             if state.waiting()?.is_some() {
@@ -220,6 +222,10 @@ async fn start(guard: PathBuf, state: State, life: &Lifecycle) -> anyhow::Result
         }
         known => known?,
     };
+    let mut gateways = gateways.into_iter();
+    if let Some(first) = gateways.next() {
+        (identity.gateway, identity.other_gateways) = (first, gateways.collect());
+    }
     let identity = Arc::new(identity);
     let (session, link) = Session::new(ambient.clone(), state, &identity)?;
     let session = Arc::new(session);

@@ -342,7 +342,8 @@ impl Session {
 fn connect(identity: &Identity, certificate: &Certificate, key: &SigningKey) -> Result<ApiClient, SessionError> {
     let shown = certificate.shown_with(key);
     let config = tls::client_config(&[certificate.authority().to_vec()], Some(&shown), &[ALPN_AGENT])?;
-    Ok(ApiClient::new(&identity.gateway, ClientTls::Private(Box::new(config)))?)
+    let client = ApiClient::new(&identity.gateway, ClientTls::Private(Box::new(config)))?;
+    Ok(client.or(&identity.other_gateways)?)
 }
 
 #[cfg(test)]

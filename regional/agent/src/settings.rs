@@ -9,6 +9,9 @@ use std::{path::PathBuf, time::Duration};
 pub struct Settings {
     /// What lies on this host's disk.
     pub state: StateDir,
+    /// The region.
+    #[serde(default)]
+    pub region: Region,
     /// What runs here.
     #[serde(default)]
     pub workloads: Workloads,
@@ -26,6 +29,14 @@ pub struct Settings {
 pub struct StateDir {
     /// For the key and the state of this agent alone; made at the first use.
     pub dir: PathBuf,
+}
+
+/// The region.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Region {
+    /// The listeners for agents of all replicas of the gateway, `https://host:port`, instead of those given at the enrolment.
+    pub gateways: Vec<String>,
 }
 
 /// What runs on this host.
@@ -57,6 +68,7 @@ impl Default for Stop {
 impl Validate for Settings {
     fn validate(&self, check: &mut Check) {
         check.section("state", &self.state);
+        check.section("region", &self.region);
         check.section("stop", &self.stop);
         check.section("log", &self.log);
     }
@@ -66,6 +78,15 @@ impl Validate for StateDir {
     fn validate(&self, check: &mut Check) {
         if self.dir.exists() && !self.dir.is_dir() {
             check.refuse("dir", format!("= {} is not a folder", self.dir.display()));
+        }
+    }
+}
+
+impl Validate for Region {
+    fn validate(&self, check: &mut Check) {
+        let is_address = |text: &String| text.starts_with("https://") && !text.ends_with('/');
+        if !self.gateways.iter().all(is_address) {
+            check.refuse("gateways", "must each start with https:// and not end in /");
         }
     }
 }

@@ -74,6 +74,9 @@ pub struct Agents {
     pub names: Vec<String>,
     /// Where agents reach it; told in the line that enrols one.
     pub url: String,
+    /// Where they reach the region's other replicas; told there as well.
+    #[serde(default)]
+    pub other_urls: Vec<String>,
     /// Life of an agent's certificate; it is renewed after a third of it.
     #[serde(default = "Agents::certificate", with = "duration")]
     pub certificate: Duration,
@@ -304,6 +307,9 @@ impl Validate for Agents {
             check.refuse("names", "must hold at least one name or address of this listener");
         }
         url(check, "url", &self.url, &["https://"]);
+        for other in &self.other_urls {
+            url(check, "other_urls", other, &["https://"]);
+        }
         check.duration("certificate", self.certificate, HOUR..=30 * DAY);
     }
 }

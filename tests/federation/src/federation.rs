@@ -2,7 +2,7 @@
 use crate::http::{Answer, Client};
 use exarch_common_base::Ambient;
 use exarch_common_crypto::totp;
-use exarch_common_testkit::federation::{Account, FederationFile, Layout, Place};
+use exarch_common_testkit::federation::{Account, Daemon, FederationFile, Layout, Place};
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection, postgres::PgConnectOptions};
 use std::{
@@ -37,13 +37,16 @@ pub struct Federation {
     bin: PathBuf,
     ended: AtomicBool,
     tokens: Mutex<HashMap<String, String>>,
+    /// Processes of the global and of each gateway.
+    pub replicas: u16,
     /// What its processes find in their environment besides.
     pub env: &'static [(&'static str, &'static str)],
 }
 
 /// The ports of a box, from its first one.
 fn ports(base: u16) -> impl Iterator<Item = u16> {
-    let each = [0, 1, 2, 9];
+    // Two replicas of each, at most.
+    let each = [0, 1, 2, 9, 10, 11, 19];
     [0, 1000, 1100]
         .into_iter()
         .flat_map(move |at| each.map(|n| base + at + n))
@@ -90,6 +93,7 @@ impl Federation {
             bin: program.to_owned(),
             ended: AtomicBool::new(false),
             tokens: Mutex::default(),
+            replicas: 1,
             env: &[],
         }
     }
@@ -108,7 +112,8 @@ impl Federation {
     /// # Errors
     /// What the box said.
     pub async fn up(&self) -> Result<(), String> {
-        let output = self.run("up", &["--detach"]).await;
+        let replicas = self.replicas.to_string();
+        let output = self.run("up", &["--detach", "--replicas", &replicas]).await;
         match output.status.success() {
             true => Ok(()),
             false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
@@ -177,6 +182,7 @@ impl Federation {
             self.bin.parent().expect("programs lie in a folder"),
             self.base,
         )
+        .with_replicas(self.replicas)
     }
 
     /// The global or a region.
@@ -194,6 +200,22 @@ impl Federation {
     /// Somebody unknown at a region's public API.
     pub fn region(&self, slug: &str) -> Client {
         Client::new(format!("http://127.0.0.1:{}", self.place(slug).public))
+    }
+
+    /// A place's n-th process, from 1.
+    pub fn process(&self, place: &str, n: u16) -> Daemon {
+        Daemon::new(&self.dir, &self.replica(place, n).process())
+    }
+
+    /// Where a place's n-th process listens.
+    pub fn replica(&self, place: &str, n: u16) -> Place {
+        let all = self.layout().replicas_of(&self.place(place));
+        all[usize::from(n) - 1].clone()
+    }
+
+    /// Somebody unknown at the public API of a place's n-th process.
+    pub fn at(&self, place: &str, n: u16) -> Client {
+        Client::new(self.replica(place, n).url())
     }
 
     /// The account of an address.

@@ -4,6 +4,7 @@
 //! - `hostile`: one box, and everything bad that can be sent to it, also by two thousand sockets at once; at last its databases
 //!   are stopped under load.
 //! - `units`: what is shipped for systemd, run as it stands there.
+//! - `replicas`: two processes of the global and of each gateway, and what is lost when one of them is.
 //! - `boxes`: boxes come and go, beside each other, and leave nothing.
 //!
 //! Some refusals need what only a crate's own test can make: a clock that is moved, a gateway that lies. They are held there, on

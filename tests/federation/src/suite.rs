@@ -28,11 +28,20 @@ macro_rules! tests {
 
 /// The `main` of a test program.
 pub fn main(tests: &[Test]) -> ExitCode {
-    main_with(tests, &[])
+    main_of(tests, &[], 1)
+}
+
+/// The same, for a box with so many processes of the global and of each gateway.
+pub fn main_with_replicas(tests: &[Test], replicas: u16) -> ExitCode {
+    main_of(tests, &[], replicas)
 }
 
 /// The same, for a box whose processes find something more in their environment.
 pub fn main_with(tests: &[Test], env: &'static [(&'static str, &'static str)]) -> ExitCode {
+    main_of(tests, env, 1)
+}
+
+fn main_of(tests: &[Test], env: &'static [(&'static str, &'static str)], replicas: u16) -> ExitCode {
     let chosen = chosen(tests, std::env::args().skip(1));
     if std::env::args().any(|arg| arg == "--list") {
         for (name, _) in &chosen {
@@ -47,7 +56,7 @@ pub fn main_with(tests: &[Test], env: &'static [(&'static str, &'static str)]) -
             .enable_all()
             .build()
             .expect("a runtime");
-        failed = runtime.block_on(run(&chosen, env));
+        failed = runtime.block_on(run(&chosen, env, replicas));
     }
     let outcome = if failed.is_empty() { "ok" } else { "FAILED" };
     // The end of the box counts as one of its tests only when it fails.
@@ -97,7 +106,7 @@ fn chosen(tests: &[Test], args: impl Iterator<Item = String>) -> Vec<Test> {
         .collect()
 }
 
-async fn run(tests: &[Test], env: &'static [(&'static str, &'static str)]) -> Vec<&'static str> {
+async fn run(tests: &[Test], env: &'static [(&'static str, &'static str)], replicas: u16) -> Vec<&'static str> {
     let mut failed = Vec::new();
     say(&format!("\nrunning {} tests", tests.len()));
     let (mut term, mut int) = (
@@ -106,6 +115,7 @@ async fn run(tests: &[Test], env: &'static [(&'static str, &'static str)]) -> Ve
     );
     let mut federation = Federation::reserve(&program("exarch-box"));
     federation.env = env;
+    federation.replicas = replicas;
     let federation = Arc::new(federation);
     tokio::select! {
         () = all(&federation, tests, &mut failed) => {}

@@ -50,7 +50,7 @@ async fn federation_json_has_the_form_that_other_tools_rely_on(federation: Arc<F
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
     let file: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(members(&file), set("global regions accounts agents"));
-    let server = "url ops_url ca state_dir database pids";
+    let server = "url ops_url ca state_dir database pids replicas";
     assert_eq!(members(&file["global"]), set(&format!("{server} federation_url")));
     let base = federation.base;
     assert_eq!(file["global"]["url"], format!("http://localhost:{base}"));

@@ -372,7 +372,13 @@ async fn enrol_agent(
     let state = layout.agent_dir(&place.name, name);
     fs::create_dir_all(layout.dir.join("agents"))?;
     let mut child = Command::new(layout.bin.join("exarch-agent"))
-        .args(["enrol", "--gateway", &format!("https://127.0.0.1:{}", place.inner)])
+        .arg("enrol")
+        .args(
+            layout
+                .replicas_of(place)
+                .iter()
+                .flat_map(|replica| ["--gateway".to_owned(), replica.inner_url()]),
+        )
         .args(["--ca-pin", pin, "--token-file", "-", "--state"])
         .arg(&state)
         .stdin(Stdio::piped())

@@ -16,6 +16,19 @@ pub struct Database {
     pub app_url: String,
 }
 
+/// One process of the global controller or of a gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplicaEntry {
+    /// Of its public listener.
+    pub url: String,
+    /// Of its federation listener, or that for agents.
+    pub inner_url: String,
+    /// Of its ops listener.
+    pub ops_url: String,
+    /// It.
+    pub pid: i32,
+}
+
 /// The global controller.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GlobalEntry {
@@ -33,6 +46,9 @@ pub struct GlobalEntry {
     pub database: Database,
     /// Its processes.
     pub pids: Vec<i32>,
+    /// Each process that serves, the first one included.
+    #[serde(default)]
+    pub replicas: Vec<ReplicaEntry>,
 }
 
 /// A region.
@@ -58,6 +74,9 @@ pub struct RegionEntry {
     pub database: Database,
     /// Its processes.
     pub pids: Vec<i32>,
+    /// Each process that serves, the first one included.
+    #[serde(default)]
+    pub replicas: Vec<ReplicaEntry>,
 }
 
 /// A person who can sign in.
@@ -130,6 +149,11 @@ impl FederationFile {
     /// The disk.
     pub fn write(&self, path: &Path) -> io::Result<()> {
         write_private(path, &serde_json::to_vec_pretty(self).map_err(io::Error::other)?)
+    }
+
+    /// How many processes of the global and of each gateway there are.
+    pub fn replicas(&self) -> u16 {
+        u16::try_from(self.global.replicas.len()).unwrap_or(1).max(1)
     }
 
     /// The account of an address.

@@ -21,9 +21,50 @@ pub struct Place {
     pub ops: u16,
     /// Postgres.
     pub database: u16,
+    /// Which replica this is, from 1.
+    pub replica: u16,
 }
 
 impl Place {
+    /// The n-th replica, from 1: a process with listeners, settings and state of its own, on the same database.
+    fn nth(&self, n: u16) -> Self {
+        let port = |mine: u16| mine - 10 * (self.replica - 1) + 10 * (n - 1);
+        Self {
+            public: port(self.public),
+            inner: port(self.inner),
+            ops: port(self.ops),
+            replica: n,
+            ..self.clone()
+        }
+    }
+
+    /// What the process is called: the place, and the number of every replica but the first.
+    pub fn process(&self) -> String {
+        format!("{}{}", self.name, self.number())
+    }
+
+    fn number(&self) -> String {
+        match self.replica {
+            1 => String::new(),
+            n => format!("-{n}"),
+        }
+    }
+
+    /// What this replica alone keeps.
+    pub fn state(&self) -> PathBuf {
+        self.dir.join(format!("state{}", self.number()))
+    }
+
+    /// The public listener's address.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.public)
+    }
+
+    /// The inner listener's address.
+    pub fn inner_url(&self) -> String {
+        format!("https://127.0.0.1:{}", self.inner)
+    }
+
     fn new(dir: &Path, name: &str, title: &str, base: u16) -> Self {
         Self {
             name: name.into(),
@@ -33,12 +74,13 @@ impl Place {
             inner: base + 1,
             ops: base + 9,
             database: base + 2,
+            replica: 1,
         }
     }
 
     /// The settings file.
     pub fn settings(&self) -> PathBuf {
-        self.dir.join("settings.toml")
+        self.dir.join(format!("settings{}.toml", self.number()))
     }
 
     /// A secret of this place, 0600.
@@ -68,6 +110,8 @@ pub struct Layout {
     pub global: Place,
     /// The regions.
     pub regions: Vec<Place>,
+    /// Processes of the global and of each gateway.
+    pub replicas: u16,
 }
 
 impl Layout {
@@ -81,7 +125,19 @@ impl Layout {
             bin: bin.to_owned(),
             global: Place::new(dir, "global", "Global controller", port_base),
             regions: REGIONS.iter().enumerate().map(region).collect(),
+            replicas: 1,
         }
+    }
+
+    /// The same with so many processes of the global and of each gateway, each ten ports above the one before.
+    #[must_use]
+    pub fn with_replicas(self, replicas: u16) -> Self {
+        Self { replicas, ..self }
+    }
+
+    /// All replicas of a place, itself first.
+    pub fn replicas_of(&self, place: &Place) -> Vec<Place> {
+        (1..=self.replicas).map(|n| place.nth(n)).collect()
     }
 
     /// The file by which outside tools attach.

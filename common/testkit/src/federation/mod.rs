@@ -10,7 +10,7 @@ mod process;
 mod story;
 mod up;
 
-pub use file::{Account, AgentEntry, Database, FederationFile, GlobalEntry, RegionEntry};
+pub use file::{Account, AgentEntry, Database, FederationFile, GlobalEntry, RegionEntry, ReplicaEntry};
 pub use layout::{Layout, Place};
 pub use process::{Daemon, DaemonError};
 pub use story::tell;

@@ -1,7 +1,7 @@
 //! Bringing a box up, in the order in which a provider would: databases, keys, processes, regions, agents, customers.
 use super::{
     demo,
-    file::{Account, Database, FederationFile, GlobalEntry, RegionEntry, write_private},
+    file::{Account, Database, FederationFile, GlobalEntry, RegionEntry, ReplicaEntry, write_private},
     layout::{Layout, Place},
     process::Daemon,
 };
@@ -53,7 +53,7 @@ pub async fn up(ambient: &Ambient, layout: &Layout, say: Progress<'_>) -> anyhow
         file.accounts.push(owner);
         file.write(&layout.federation_file())?;
     }
-    serve(layout, &layout.global, say).await?;
+    serve_all(layout, &layout.global, say).await?;
     let mut owner = file.accounts.first().cloned().ok_or_else(|| anyhow!("no owner"))?;
     if owner.totp_secret.is_none() {
         say("Global controller: the owner's second factor");
@@ -66,7 +66,7 @@ pub async fn up(ambient: &Ambient, layout: &Layout, say: Progress<'_>) -> anyhow
     let staff = demo::sign_in(ambient, layout, &owner, None).await?;
     demo::regions(layout, &staff, say).await?;
     for place in &layout.regions {
-        serve(layout, place, say).await?;
+        serve_all(layout, place, say).await?;
     }
     demo::active(layout, &staff, &mut file, say).await?;
     demo::customers(ambient, layout, &staff, &mut file, say).await?;
@@ -86,7 +86,9 @@ async fn prepare(
 ) -> anyhow::Result<(Database, Option<i32>)> {
     say(&format!("{}: database", place.title));
     let cluster = database(ambient, place).await.with_context(|| place.title.clone())?;
-    settings(ambient, layout, place, &cluster)?;
+    for replica in layout.replicas_of(place) {
+        settings(ambient, layout, &replica, &cluster)?;
+    }
     run(layout, binary(place), &["migrate", "up"], place, None).await?;
     let urls = Database {
         owner_url: expose(&cluster.owner_url()),
@@ -109,7 +111,15 @@ pub async fn down(layout: &Layout, say: Progress<'_>) -> anyhow::Result<()> {
     }
     for place in layout.regions.iter().rev().chain([&layout.global]) {
         say(&place.title);
-        daemon(layout, place).stop().await?;
+        for replica in layout
+            .clone()
+            .with_replicas(file.replicas())
+            .replicas_of(place)
+            .iter()
+            .rev()
+        {
+            daemon(layout, replica).stop().await?;
+        }
         Cluster::stop_in(&cluster_dir(place), StopMode::Fast).await?;
     }
     Ok(())
@@ -117,7 +127,7 @@ pub async fn down(layout: &Layout, say: Progress<'_>) -> anyhow::Result<()> {
 
 /// The process of a place.
 pub(super) fn daemon(layout: &Layout, place: &Place) -> Daemon {
-    Daemon::new(&layout.dir, &place.name)
+    Daemon::new(&layout.dir, &place.process())
 }
 
 fn binary(place: &Place) -> &'static str {
@@ -128,11 +138,19 @@ fn binary(place: &Place) -> &'static str {
     }
 }
 
+/// Starts all replicas of a place.
+async fn serve_all(layout: &Layout, place: &Place, say: Progress<'_>) -> anyhow::Result<()> {
+    for replica in layout.replicas_of(place) {
+        serve(layout, &replica, say).await?;
+    }
+    Ok(())
+}
+
 /// Starts the server of a place and waits until it is ready.
 pub(super) async fn serve(layout: &Layout, place: &Place, say: Progress<'_>) -> anyhow::Result<()> {
     let daemon = daemon(layout, place);
     if daemon.pid().is_none() {
-        say(&format!("{}: start", place.title));
+        say(&format!("{}: start {}", place.title, place.process()));
     }
     let settings = place.settings();
     let args = ["serve", "--config", path_text(&settings)?];
@@ -257,6 +275,21 @@ fn settings(ambient: &Ambient, layout: &Layout, place: &Place, cluster: &Cluster
         ..
     } = place;
     let master = json!(place.secret("master"));
+    let (state, mut agents, mut federation) = (place.state(), String::new(), String::new());
+    if layout.replicas > 1 {
+        let others = layout
+            .replicas_of(place)
+            .into_iter()
+            .filter(|other| other.replica != place.replica);
+        let others: Vec<String> = others.map(|other| other.inner_url()).collect();
+        agents = format!("other_urls = {}\n", json!(others));
+        let globals = layout.replicas_of(&layout.global);
+        let globals: Vec<String> = globals
+            .iter()
+            .map(|global| format!("127.0.0.1:{}", global.inner))
+            .collect();
+        federation = format!("\n[federation]\naddresses = {}\n", json!(globals));
+    }
     let text = if binary(place) == "exarch-global" {
         format!(
             "[public]\nlisten = \"127.0.0.1:{public}\"\nurl = \"{}\"\n\n\
@@ -274,17 +307,14 @@ fn settings(ambient: &Ambient, layout: &Layout, place: &Place, cluster: &Cluster
             "[public]\nlisten = \"127.0.0.1:{public}\"\nurl = \"http://127.0.0.1:{public}\"\n\
              console_url = \"http://{name}.localhost:{public}\"\n\n\
              [agents]\nlisten = \"127.0.0.1:{inner}\"\nnames = [\"localhost\", \"127.0.0.1\"]\n\
-             url = \"https://127.0.0.1:{inner}\"\n\n\
+             url = \"https://127.0.0.1:{inner}\"\n{agents}\n\
              [ops]\nlisten = \"127.0.0.1:{ops}\"\n\n[database]\n{database}\n\
-             [keys]\nmaster_file = {master}\n\n[state]\ndir = {}\n",
-            json!(place.dir.join("state")),
+             [keys]\nmaster_file = {master}\n\n[state]\ndir = {}\n{federation}",
+            json!(state),
         )
     };
-    for dir in ["state", "mail"] {
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(place.dir.join(dir))?;
+    for dir in [state, place.dir.join("mail")] {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     }
     Ok(write_private(&place.settings(), text.as_bytes())?)
 }
@@ -300,6 +330,7 @@ fn note(file: &mut FederationFile, layout: &Layout, place: &Place, database: Dat
             state_dir: place.dir.clone(),
             database,
             pids,
+            replicas: replicas(layout, place),
         };
         return;
     }
@@ -321,19 +352,33 @@ fn note(file: &mut FederationFile, layout: &Layout, place: &Place, database: Dat
         state_dir: place.dir.clone(),
         database,
         pids,
+        replicas: replicas(layout, place),
     });
+}
+
+/// Each process of a place, running or not.
+fn replicas(layout: &Layout, place: &Place) -> Vec<ReplicaEntry> {
+    let all = layout.replicas_of(place).into_iter();
+    all.map(|replica| ReplicaEntry {
+        url: replica.url(),
+        inner_url: replica.inner_url(),
+        ops_url: replica.ops_url(),
+        pid: daemon(layout, &replica).pid().unwrap_or_default(),
+    })
+    .collect()
 }
 
 /// The servers' processes, in front of those of their databases.
 fn pids(file: &mut FederationFile, layout: &Layout) {
-    let server = |place: &Place| daemon(layout, place).pid();
-    if let Some(pid) = server(&layout.global) {
-        file.global.pids.insert(0, pid);
-    }
+    let fill = |place: &Place, pids: &mut Vec<i32>, entries: &mut Vec<ReplicaEntry>| {
+        *entries = replicas(layout, place);
+        let running = entries.iter().map(|entry| entry.pid).filter(|pid| *pid != 0);
+        pids.splice(0..0, running);
+    };
+    fill(&layout.global, &mut file.global.pids, &mut file.global.replicas);
     for region in &mut file.regions {
-        let place = layout.regions.iter().find(|p| p.name == region.slug);
-        if let Some(pid) = place.and_then(server) {
-            region.pids.insert(0, pid);
+        if let Some(place) = layout.regions.iter().find(|p| p.name == region.slug) {
+            fill(place, &mut region.pids, &mut region.replicas);
         }
     }
 }

@@ -11,10 +11,10 @@ use exarch_common_runtime::{Lifecycle, Nudge, Reconcile, Schedule, run_reconcile
 /// Starts the pushes, the probes and the passes that tidy up.
 pub fn background(app: &App, life: &Lifecycle) {
     track(app, life, app.federation.pushes.clone(), Pushes::new(app.clone()));
-    track(app, life, Nudge::new(), EndByTime(app.clone()));
-    track(app, life, Nudge::new(), SweepSpent(app.clone()));
-    track(app, life, Nudge::new(), RetireSecrets(app.clone()));
-    track(app, life, Nudge::new(), KeepProbes(app.clone()));
+    track(app, life, app.leader.job(), EndByTime(app.clone()));
+    track(app, life, app.leader.job(), SweepSpent(app.clone()));
+    track(app, life, app.leader.job(), RetireSecrets(app.clone()));
+    track(app, life, app.leader.job(), KeepProbes(app.clone()));
     life.track(requests::serve(app.clone(), life.stop()));
     life.track(passports::wake(app.clone(), life.stop()));
     let (app, stop) = (app.clone(), life.stop());

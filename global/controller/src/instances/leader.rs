@@ -2,8 +2,12 @@
 use super::{leadership::Try, store};
 use exarch_common_base::InstanceId;
 use exarch_common_pg::{AppPool, DbError, RolePool, Serving, SystemTx};
+use exarch_common_runtime::Nudge;
 use sqlx::PgConnection;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicI64, Ordering},
+};
 
 /// No term: another one leads.
 const NONE: i64 = 0;
@@ -15,6 +19,8 @@ pub struct Leader {
     pool: AppPool,
     /// The term in which this replica led when it last asked.
     term: AtomicI64,
+    /// Wake what the leader does.
+    jobs: Mutex<Vec<Nudge>>,
 }
 
 impl Leader {
@@ -24,7 +30,19 @@ impl Leader {
             me,
             pool,
             term: AtomicI64::new(NONE),
+            jobs: Mutex::default(),
         }
+    }
+
+    /// What wakes a job of the leader: also when this replica begins to lead, since the job did nothing before.
+    pub fn job(&self) -> Nudge {
+        let nudge = Nudge::new();
+        self.jobs().push(nudge.clone());
+        nudge
+    }
+
+    fn jobs(&self) -> MutexGuard<'_, Vec<Nudge>> {
+        self.jobs.lock().expect("no holder of this lock panics")
     }
 
     /// Goes on leading, or takes the place of one that is gone; says whether this replica leads.
@@ -41,7 +59,10 @@ impl Leader {
         tx.commit().await?;
         let before = self.term.swap(term.unwrap_or(NONE), Ordering::Relaxed);
         match term {
-            Some(term) if term != before => tracing::info!(term, "this replica leads"),
+            Some(term) if term != before => {
+                tracing::info!(term, "this replica leads");
+                self.jobs().iter().for_each(Nudge::now);
+            }
             None if before != NONE => tracing::warn!(term = before, "this replica leads no more"),
             _ => {}
         }

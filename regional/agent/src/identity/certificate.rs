@@ -163,6 +163,7 @@ mod tests {
         fn identity(&self) -> Identity {
             Identity {
                 gateway: "https://localhost:1".into(),
+                other_gateways: Vec::new(),
                 region: Ambient::manual(NOW, 7).0.id(),
                 tenant: at(NOW).id(),
                 cluster: at(NOW).id(),

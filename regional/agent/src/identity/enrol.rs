@@ -30,6 +30,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 pub struct Offer {
     /// `https://host:port`.
     pub gateway: String,
+    /// Those of its other replicas, asked in turn while none is reached.
+    pub other_gateways: Vec<String>,
     /// Fingerprint of the region's agent authority.
     pub pin: Pin,
     /// The bootstrap token.
@@ -97,10 +99,11 @@ pub async fn enrol(ambient: &Ambient, state: &State, offer: Offer) -> Result<Ide
     }
     let key = state.key()?;
     match ask(&offer, &key).await? {
-        Enrolment::Active(enrolled) => keep(state, offer.gateway, &enrolled, false),
+        Enrolment::Active(enrolled) => keep(state, offer.gateway, offer.other_gateways, &enrolled, false),
         Enrolment::Pending { agent } => {
             let waiting = Waiting {
                 gateway: offer.gateway,
+                other_gateways: offer.other_gateways,
                 pin: offer.pin.to_string(),
                 agent,
             };
@@ -119,7 +122,9 @@ pub async fn enrol_again(state: &State, offer: Offer) -> Result<Identity, EnrolE
     let before = state.identity()?;
     let key = state.next_key()?;
     match ask(&offer, &key).await? {
-        Enrolment::Active(enrolled) if enrolled.agent == before.agent => keep(state, offer.gateway, &enrolled, true),
+        Enrolment::Active(enrolled) if enrolled.agent == before.agent => {
+            keep(state, offer.gateway, offer.other_gateways, &enrolled, true)
+        }
         Enrolment::Active(_) | Enrolment::Pending { .. } => Err(EnrolError::Another(before.agent)),
     }
 }
@@ -135,8 +140,14 @@ pub async fn approved(ambient: &Ambient, state: &State) -> Result<Option<Identit
     }
 }
 
-fn keep(state: &State, gateway: String, enrolled: &Enrolled, another_key: bool) -> Result<Identity, EnrolError> {
-    let identity = Identity::new(gateway, enrolled);
+fn keep(
+    state: &State,
+    gateway: String,
+    others: Vec<String>,
+    enrolled: &Enrolled,
+    another_key: bool,
+) -> Result<Identity, EnrolError> {
+    let identity = Identity::new(gateway, others, enrolled);
     state.keep(&identity, &enrolled.chain, another_key)?;
     Ok(identity)
 }
@@ -153,7 +164,32 @@ async fn ask(offer: &Offer, key: &SigningKey) -> Result<Enrolment, EnrolError> {
         name: offer.name.clone(),
         protocol: PROTOCOL,
     };
-    call(authority(&offer.gateway)?, offer.pin, "/agent/v1/enrol", &request).await
+    call_one_of(
+        &offer.gateway,
+        &offer.other_gateways,
+        offer.pin,
+        "/agent/v1/enrol",
+        &request,
+    )
+    .await
+}
+
+/// Calls the first gateway that can be reached. Only a call that never left is made again.
+async fn call_one_of(
+    gateway: &str,
+    others: &[String],
+    pin: Pin,
+    path: &str,
+    body: &impl Serialize,
+) -> Result<Enrolment, EnrolError> {
+    let mut outcome = call(authority(gateway)?, pin, path, body).await;
+    for other in others {
+        if !matches!(outcome, Err(EnrolError::Dial(..))) {
+            break;
+        }
+        outcome = call(authority(other)?, pin, path, body).await;
+    }
+    outcome
 }
 
 /// Polls until a person has decided. Silence of the gateway decides nothing.
@@ -163,8 +199,11 @@ async fn wait(ambient: &Ambient, state: &State, waiting: Waiting) -> Result<Iden
     tracing::info!(agent = %waiting.agent, "waiting for a person to approve this agent");
     loop {
         let body = poll(ambient, &key, waiting.agent)?;
-        let pause = match call(authority(&waiting.gateway)?, pin, "/agent/v1/enrol/poll", &body).await {
-            Ok(Enrolment::Active(enrolled)) => return keep(state, waiting.gateway, &enrolled, false),
+        let (first, others) = (&waiting.gateway, &waiting.other_gateways);
+        let pause = match call_one_of(first, others, pin, "/agent/v1/enrol/poll", &body).await {
+            Ok(Enrolment::Active(enrolled)) => {
+                return keep(state, waiting.gateway, waiting.other_gateways, &enrolled, false);
+            }
             Ok(Enrolment::Pending { .. }) => {
                 backoff.reset();
                 jitter(ambient, Duration::from_secs(2), Duration::from_secs(4))

@@ -53,6 +53,9 @@ pub enum StateError {
 pub struct Identity {
     /// The gateway's listener for agents, `https://host:port`.
     pub gateway: String,
+    /// Those of its other replicas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_gateways: Vec<String>,
     /// The region.
     pub region: RegionId,
     /// Whose agent this is.
@@ -73,9 +76,10 @@ pub struct Identity {
 
 impl Identity {
     /// From the gateway's answer.
-    pub fn new(gateway: String, enrolled: &Enrolled) -> Self {
+    pub fn new(gateway: String, other_gateways: Vec<String>, enrolled: &Enrolled) -> Self {
         Self {
             gateway,
+            other_gateways,
             region: enrolled.region,
             tenant: enrolled.tenant,
             cluster: enrolled.cluster,
@@ -93,6 +97,9 @@ impl Identity {
 pub struct Waiting {
     /// The gateway's listener for agents.
     pub gateway: String,
+    /// Those of its other replicas.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_gateways: Vec<String>,
     /// Fingerprint of its authority.
     pub pin: String,
     /// The agent that is to be.
@@ -406,6 +413,7 @@ mod tests {
         let ambient = Ambient::system();
         Identity {
             gateway: "https://localhost:1".into(),
+            other_gateways: Vec::new(),
             region: ambient.id(),
             tenant: ambient.id(),
             cluster: ambient.id(),

@@ -216,11 +216,16 @@ impl Keeper {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(jitter(&self.ambient, ttl * 28 / 100, ttl / 3)) => {}
             }
-            self.renew(ttl).await;
+            // Another gateway is asked at once: who waits for the next turn may be late.
+            if !self.renew(ttl).await && self.link.client().await.has_others() {
+                self.renew(ttl).await;
+            }
         }
     }
 
-    async fn renew(&self, ttl: Duration) {
+    /// Says whether the gateway answered.
+    async fn renew(&self, ttl: Duration) -> bool {
+        let mut answered = true;
         let batch: Vec<Held> = self.kept().values().map(|k| k.held.clone()).collect();
         for chunk in batch.chunks(256) {
             let asked = self.ambient.boot();
@@ -228,9 +233,13 @@ impl Keeper {
                 Ok(verdicts) if verdicts.len() == chunk.len() => self.judge(asked, chunk, &verdicts),
                 Ok(_) => tracing::warn!("the gateway answered a renewal for another number of leases"),
                 // Silence and errors decide nothing: the deadline does.
-                Err(e) => tracing::warn!(error = %e, "leases could not be renewed"),
+                Err(e) => {
+                    tracing::warn!(error = %e, "leases could not be renewed");
+                    answered = false;
+                }
             }
         }
+        answered
     }
 
     fn judge(&self, asked: BootTime, batch: &[Held], verdicts: &[Verdict]) {

@@ -209,6 +209,7 @@ impl Scene {
         let csr = pki::request(&state.key().unwrap()).unwrap();
         let identity = Identity {
             gateway: url,
+            other_gateways: Vec::new(),
             region: gateway.region,
             tenant: ambient.id(),
             cluster: ambient.id(),

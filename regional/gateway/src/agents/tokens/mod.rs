@@ -140,9 +140,12 @@ pub(super) fn made(
 fn line(app: &App, pin: &str, name: Option<&Slug>, again: bool) -> String {
     let name = name.map_or_else(|| "<name>".to_owned(), Slug::to_string);
     let again = if again { " --again" } else { "" };
+    let agents = &app.settings.agents;
+    let gateways = [&agents.url].into_iter().chain(&agents.other_urls);
+    let gateways: Vec<String> = gateways.map(|url| format!("--gateway {url}")).collect();
+    let gateways = gateways.join(" ");
     format!(
-        "exarch-agent enrol{again} --gateway {} --ca-pin {pin} --token-file - --state /var/lib/exarch-agent --name {name}",
-        app.settings.agents.url
+        "exarch-agent enrol{again} {gateways} --ca-pin {pin} --token-file - --state /var/lib/exarch-agent --name {name}"
     )
 }
 
