@@ -4,6 +4,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { extname, join, normalize } from 'node:path';
 import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { fileURLToPath } from 'node:url';
 import { mockApi } from '../../global/dashboard/mock/api.js';
 
@@ -62,15 +63,23 @@ async function answer(api, request, response) {
 
 async function viaApi(api, url, incoming, response) {
   const unsafe = !['GET', 'HEAD'].includes(incoming.method);
+  const gone = new AbortController();
+  response.on('close', () => gone.abort());
   const answered = await api.handle(
     new Request(url, {
+      signal: gone.signal,
       method: incoming.method,
       headers: Object.entries(incoming.headers).flatMap(([name, value]) => [value].flat().map((each) => [name, each])),
       ...(unsafe && { body: Readable.toWeb(incoming), duplex: 'half' }),
     }),
   );
   for (const [name, value] of answered.headers) response.appendHeader(name, value);
-  response.writeHead(answered.status).end(Buffer.from(await answered.arrayBuffer()));
+  response.writeHead(answered.status);
+  if (!answered.body) return response.end();
+  // A list that is watched ends when its reader goes.
+  await pipeline(Readable.fromWeb(answered.body), response).catch((error) => {
+    if (!gone.signal.aborted) throw error;
+  });
 }
 
 const isFile = (path) => stat(path).then((found) => found.isFile(), () => false);

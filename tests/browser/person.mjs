@@ -62,6 +62,8 @@ export async function person(browser, base, { theme = 'light', width = 1360, hei
     /** Cuts the page off from the API, or joins it again. */
     async cutOff(now) {
       cut = now;
+      // also what is under way, which a route does not reach
+      await context.setOffline(now);
       if (now) await context.route('**/v1/**', (route) => route.abort('connectionrefused'));
       else await context.unroute('**/v1/**');
     },

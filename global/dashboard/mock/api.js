@@ -4,6 +4,7 @@ import { account as accountRoutes, FIRST_CODE, SECRET, tenCodes } from './accoun
 import { body, json, list, Refused, requireSameOrigin } from './http.js';
 import { roles } from './roles.js';
 import { people, regions, sessionsOf, tenants } from './rooms.js';
+import { wantsEvents, watched } from './watch.js';
 import { world as freshWorld } from './world.js';
 
 /**
@@ -264,6 +265,13 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
 
   /** @param {Request} request @returns {Promise<Response>} */
   async function handle(request) {
+    const answer = await once(request);
+    if (request.method !== 'GET' || answer.status !== 200 || !wantsEvents(request)) return answer;
+    return watched(answer, () => once(request), request.signal);
+  }
+
+  /** @param {Request} request @returns {Promise<Response>} */
+  async function once(request) {
     const url = new URL(request.url);
     try {
       const [route, path] = routeOf(request.method, url.pathname);

@@ -13,11 +13,24 @@ export function person({ world = freshWorld() }: Options = {}) {
   const api = mockApi({ world });
   const jar = new Map<string, string>();
   const calls: string[] = [];
+  let offline = false;
+  let line = new AbortController();
   const self = {
     api,
     calls,
-    /** While true no call reaches the server. */
-    offline: false,
+    /** While true no call reaches the server; what is under way breaks off. */
+    get offline() {
+      return offline;
+    },
+    set offline(now: boolean) {
+      offline = now;
+      if (now) self.cut();
+    },
+    /** Breaks off every stream. */
+    cut: () => {
+      line.abort();
+      line = new AbortController();
+    },
     /** Stands between the browser and the mock; undefined lets the call through. */
     between: undefined as ((request: Request) => Response | Promise<Response> | undefined) | undefined,
     path: () => self.router!.latestLocation.href,
@@ -34,7 +47,7 @@ export function person({ world = freshWorld() }: Options = {}) {
     const headers = new Headers(given.headers);
     headers.set('cookie', [...jar].map(([name, value]) => `${name}=${value}`).join('; '));
     const body = given.method === 'GET' ? undefined : await given.text();
-    const request = new Request(given.url, { method: given.method, headers, body: body || undefined });
+    const request = new Request(given.url, { method: given.method, headers, body: body || undefined, signal: AbortSignal.any([given.signal, line.signal]) });
     const response = (await self.between?.(request)) ?? (await api.handle(request));
     for (const cookie of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];

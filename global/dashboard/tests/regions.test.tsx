@@ -44,14 +44,46 @@ test('a region that is not open yet has no address and says why; a silent one ke
   expect(within(row('AP South')).getByRole('button')).toBeTruthy();
 });
 
-test('the list renews itself each five seconds and shows its age between', async () => {
+test('a change comes by itself, and the age of what is shown is said between', async () => {
   const ada = await home('ada@acme.example');
   await screen.findByText('EU North');
   await pass(3_000);
-  expect(screen.getByText(/Updated [23] s ago/)).toBeTruthy();
+  expect(screen.getByText(/Live, as of [23] s ago/)).toBeTruthy();
   ada.api.world.regions[0]!.health = 'degraded';
-  await pass(5_000);
+  const asked = ada.calls.filter((call) => call.endsWith('/v1/me/regions')).length;
+  await pass(2_000);
   expect(within(row('EU North')).getByText('Degraded')).toBeTruthy();
+  expect(ada.calls.filter((call) => call.endsWith('/v1/me/regions'))).toHaveLength(asked); // told, not asked
+});
+
+test('a tab that nobody sees listens to nothing, and catches up when it is seen', async () => {
+  const ada = await home('ada@acme.example');
+  await screen.findByText(/Live, as of/);
+  const hide = (state: string) => act(() => {
+    vi.spyOn(document, 'visibilityState', 'get').mockReturnValue(state as DocumentVisibilityState);
+    document.dispatchEvent(new Event('visibilitychange'));
+  });
+  hide('hidden');
+  ada.api.world.regions[0]!.health = 'degraded';
+  await pass(3_000);
+  expect(within(row('EU North')).getByText('Healthy')).toBeTruthy();
+  hide('visible');
+  await pass(1_000);
+  expect(await screen.findByText(/Live, as of/)).toBeTruthy();
+  expect(within(row('EU North')).getByText('Degraded')).toBeTruthy();
+  vi.restoreAllMocks();
+});
+
+test('where no stream comes about the list is asked for again and again', async () => {
+  const ada = person();
+  ada.between = (request) => (request.headers.get('accept') === 'text/event-stream' ? new Response('', { status: 502 }) : undefined);
+  await ada.open('/sign-in');
+  await ada.signIn('ada@acme.example');
+  await screen.findByText('EU North');
+  ada.api.world.regions[0]!.health = 'degraded';
+  await pass(6_000);
+  expect(within(row('EU North')).getByText('Degraded')).toBeTruthy();
+  expect(screen.getByText(/^Updated/)).toBeTruthy();
 });
 
 test('figures that cannot be renewed stay, are called stale with their age and the cause, and recover', async () => {
@@ -71,6 +103,7 @@ test('a call that hangs makes the figures stale as well', async () => {
   const ada = await home('ada@acme.example');
   await screen.findByText('EU North');
   ada.between = () => new Promise<Response>(() => {});
+  ada.cut();
   await pass(17_000);
   expect(screen.getByText('Stale')).toBeTruthy();
 });

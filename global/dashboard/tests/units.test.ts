@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
+import { eventReader } from '../src/api/events';
 import { problemOf } from '../src/api/problem';
 import { held } from '../src/api/may';
 import { links, returnPath } from '../src/links';
@@ -119,6 +120,15 @@ test('every state of a tenant has a word of its own and only the steps that the 
   expect(new Set(states.map((state) => lookOfTenant(state).word)).size).toBe(states.length);
   expect(states.map((state) => stepsFrom(state).join())).toEqual(['suspend,delete', 'resume,suspend,delete', 'resume,suspend,delete', 'resume,suspend', 'restore', '']);
   expect([lookOfTenant('frozen').word, stepsFrom('frozen')]).toEqual(['frozen', []]);
+});
+
+test('events are read in whatever pieces they come', () => {
+  const sent = 'event: page\ndata: {"a":1}\n\n:\n\nretry: 1000\r\nevent: added\r\ndata: x\r\ndata: y\r\n\r\n';
+  const expected = [{ name: 'page', data: '{"a":1}' }, { name: 'added', data: 'x\ny' }];
+  for (let at = 0; at <= sent.length; at += 1) {
+    const read = eventReader();
+    expect([...read(sent.slice(0, at)), ...read(sent.slice(at))]).toEqual(expected);
+  }
 });
 
 const slot = (at: number, more = {}) => ({ at: new Date(at * 1000).toISOString(), good: 1, failing: 0, missed: 0, ...more });

@@ -1,13 +1,15 @@
 // Lists that are too long to be fetched whole: page after page, as far as a person asks.
-import { useInfiniteQuery, type QueryKey } from '@tanstack/react-query';
+import { useInfiniteQuery, type InfiniteData, type QueryKey } from '@tanstack/react-query';
+import { useCallback, useEffect, useState } from 'react';
 import { useLive, type Live } from '../ui/Freshness';
 import { data, type Outcome } from './client';
+import { changedList, renewed, useKept } from './live';
 import { asProblem, type Problem } from './problem';
+import { paged, type Page } from './stream';
 
 const PAGE = 50;
 export const LIST_EVERY_MS = 15_000;
 
-type Page<T> = { items: T[]; next_page_token?: string | null };
 type Query = { limit: number; page_token?: string };
 
 export type Rows<T> = {
@@ -22,27 +24,45 @@ export type Rows<T> = {
   fetchingMore: boolean;
 };
 
-/** The pages fetched so far are renewed together, so that a row does not fall between two of them. */
-export function usePages<T>(key: QueryKey, page: (query: Query, signal: AbortSignal) => Promise<Outcome<Page<T>>>): Rows<T> {
+/** Where a list is, and how much of it makes a page. */
+type Where = { path: string; limit?: number };
+
+/**
+ * The first page is watched. Once there are more they are polled together, so that a row does not fall between two of them.
+ */
+export function usePages<T extends object>(key: QueryKey, { path, limit = PAGE }: Where, page: (query: Query, signal: AbortSignal) => Promise<Outcome<Page<T>>>): Rows<T> {
+  const [on, setOn] = useState(false);
   const query = useInfiniteQuery({
     queryKey: key,
-    queryFn: ({ pageParam, signal }) => data(page(pageParam === undefined ? { limit: PAGE } : { limit: PAGE, page_token: pageParam }, signal)),
+    queryFn: ({ pageParam, signal }) => data(page(pageParam === undefined ? { limit } : { limit, page_token: pageParam }, signal)),
     initialPageParam: undefined as string | undefined,
     getNextPageParam: (last) => last.next_page_token ?? undefined,
-    refetchInterval: renewed(LIST_EVERY_MS),
+    refetchInterval: on ? false : renewed(LIST_EVERY_MS),
+    refetchOnWindowFocus: on ? false : 'always',
   });
+  const { refetch } = query;
+  const again = useCallback(() => void refetch(), [refetch]);
+  const watched = useKept<InfiniteData<Page<T>, string | undefined>, T>({
+    queryKey: key,
+    path: query.data?.pages.length === 1 ? paged(path, limit) : undefined,
+    again,
+    fetching: query.isFetching,
+    take: (shown, change) => {
+      const [first] = shown.pages;
+      if (!first || shown.pages.length > 1) return undefined;
+      if (change.name === 'page') return { ...shown, pages: [change.page] };
+      // Of a page of many only the server knows what comes in the place of what left it.
+      if (first.next_page_token && change.name !== 'changed') return undefined;
+      return { ...shown, pages: [{ ...first, items: changedList(first.items, change) }] };
+    },
+  });
+  useEffect(() => setOn(watched.on), [watched.on]);
   return {
     rows: query.data?.pages.flatMap(({ items }) => items),
     problem: query.isError && !query.data ? asProblem(query.error) : undefined,
-    live: useLive(query, LIST_EVERY_MS),
-    again: () => void query.refetch(),
+    live: useLive(query, LIST_EVERY_MS, watched),
+    again,
     more: query.hasNextPage ? () => void query.fetchNextPage() : undefined,
     fetchingMore: query.isFetchingNextPage,
   };
-}
-
-/** Each so often, but not again what is not there or not ours to see. */
-export function renewed(every: number) {
-  return ({ state }: { state: { status: string; error: Error | null } }): number | false =>
-    state.status === 'error' && [403, 404].includes(asProblem(state.error).status) ? false : every;
 }

@@ -1,8 +1,7 @@
-// What the pages ask for and how often. A poll that fails is not retried at once: the next poll is the retry, and the
-// page says meanwhile that what it shows is old.
+// What the pages ask for. Lists are kept true by streams (`live.ts`); where one is polled, the next poll is the retry of one
+// that failed, and the page says meanwhile that what it shows is old.
 import { queryOptions } from '@tanstack/react-query';
 import { all, api, data } from './client';
-import { renewed } from './pages';
 import type { Me } from './types';
 
 export const REGIONS_EVERY_MS = 5_000;
@@ -19,19 +18,16 @@ export const myRegionsQuery = (me: Me) =>
   queryOptions({
     queryKey: ['my-regions', me.user.id, me.tenant?.id ?? null],
     queryFn: ({ signal }) => all((query) => api.GET('/v1/me/regions', { params: { query }, signal })),
-    refetchInterval: REGIONS_EVERY_MS,
   });
 
 export const federationQuery = (me: Me) =>
   queryOptions({
     queryKey: ['regions', me.user.id],
     queryFn: ({ signal }) => all((query) => api.GET('/v1/regions', { params: { query }, signal })),
-    refetchInterval: REGIONS_EVERY_MS,
   });
 
 export const regionQuery = (me: Me, slug: string) =>
   queryOptions({
     queryKey: ['region', me.user.id, slug],
     queryFn: ({ signal }) => data(api.GET('/v1/regions/{slug}', { params: { path: { slug } }, signal })),
-    refetchInterval: renewed(REGIONS_EVERY_MS),
   });

@@ -1,7 +1,7 @@
-import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import { SearchX, UserPlus, UserX, Users } from 'lucide-react';
 import { useState } from 'react';
+import { useLiveList } from '../api/live';
 import { useMe } from '../api/me';
 import { may } from '../api/may';
 import { LIST_EVERY_MS } from '../api/pages';
@@ -13,13 +13,13 @@ import { Button } from '../ui/Button';
 import { ButtonLink } from '../ui/ButtonLink';
 import { Card } from '../ui/Card';
 import { EmptyState } from '../ui/EmptyState';
-import { Freshness, useLive } from '../ui/Freshness';
+import { Freshness } from '../ui/Freshness';
 import { Page } from '../ui/Page';
 import { Search } from '../ui/Search';
 import { StatusBadge } from '../ui/StatusBadge';
 import { Table, type Column } from '../ui/Table';
 import { Time, Until } from '../ui/Time';
-import { membershipsQuery } from './queries';
+import { membershipsPath, membershipsQuery } from './queries';
 import { roleWord } from './roles';
 
 const columns: Column<Membership>[] = [
@@ -33,8 +33,7 @@ const columns: Column<Membership>[] = [
 /** The people of the tenant in force and what each may. */
 export function PeoplePage() {
   const me = useMe();
-  const query = useQuery(membershipsQuery(me));
-  const live = useLive(query, LIST_EVERY_MS);
+  const { query, live } = useLiveList(membershipsQuery(me), membershipsPath(me), LIST_EVERY_MS);
   const [search, setSearch] = useState('');
   const words = search.toLowerCase();
   const rows = words ? query.data?.filter(({ user }) => `${user.display_name} ${user.email}`.toLowerCase().includes(words)) : query.data;

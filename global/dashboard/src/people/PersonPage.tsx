@@ -1,6 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
+import { useLiveList } from '../api/live';
 import { useMe } from '../api/me';
 import { may } from '../api/may';
 import { LIST_EVERY_MS } from '../api/pages';
@@ -12,13 +13,12 @@ import { Trouble } from '../shell/Trouble';
 import { MemberSessions } from '../sessions/MemberSessions';
 import { Button } from '../ui/Button';
 import { Card } from '../ui/Card';
-import { useLive } from '../ui/Freshness';
 import { Fact, Facts, Page, Skeleton } from '../ui/Page';
 import { Time, Until } from '../ui/Time';
 import { EditMembership } from './EditMembership';
 import { EndMembership } from './EndMembership';
 import { Disabled } from './PeoplePage';
-import { membershipsQuery } from './queries';
+import { membershipsPath, membershipsQuery } from './queries';
 import { RenamePerson } from './RenamePerson';
 import { roleWord } from './roles';
 
@@ -30,8 +30,7 @@ const gone = new Problem('membership-not-found', 404, 'The tenant in force has n
 export function PersonPage() {
   const { id } = route.useParams();
   const me = useMe();
-  const query = useQuery(membershipsQuery(me));
-  const live = useLive(query, LIST_EVERY_MS);
+  const { query, live } = useLiveList(membershipsQuery(me), membershipsPath(me), LIST_EVERY_MS);
   const membership = query.data?.find((each) => each.id === id);
   const again = () => void query.refetch();
   if (query.isError && !query.data) return <Trouble heading="h1" title="The person could not be loaded" problem={asProblem(query.error)} again={again} />;

@@ -1,5 +1,5 @@
-import { useQuery } from '@tanstack/react-query';
 import { Globe, Plus } from 'lucide-react';
+import { useLiveList } from '../api/live';
 import { useMe } from '../api/me';
 import { may } from '../api/may';
 import { asProblem } from '../api/problem';
@@ -11,7 +11,7 @@ import { duration } from '../time';
 import { ButtonLink } from '../ui/ButtonLink';
 import { Card } from '../ui/Card';
 import { EmptyState } from '../ui/EmptyState';
-import { Freshness, useLive } from '../ui/Freshness';
+import { Freshness } from '../ui/Freshness';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Time } from '../ui/Time';
@@ -37,8 +37,7 @@ const columns: Column<Region>[] = [
 export function Federation({ level }: { level: 1 | 2 }) {
   const me = useMe();
   const registers = may(me, 'region.register');
-  const query = useQuery(federationQuery(me));
-  const live = useLive(query, REGIONS_EVERY_MS);
+  const { query, live } = useLiveList(federationQuery(me), '/v1/regions', REGIONS_EVERY_MS);
   const failed = query.isError && !query.data;
   return (
     <Section level={level} title="Federation" intro={<Summary regions={query.data} />} aside={

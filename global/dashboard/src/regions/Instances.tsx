@@ -1,8 +1,6 @@
-import { useQuery } from '@tanstack/react-query';
 import { Server } from 'lucide-react';
-import { useMe } from '../api/me';
-import { asProblem } from '../api/problem';
-import type { Region } from '../api/types';
+import type { Rows } from '../api/pages';
+import type { Probe, Region } from '../api/types';
 import { Trouble } from '../shell/Trouble';
 import { duration } from '../time';
 import { Card } from '../ui/Card';
@@ -11,13 +9,11 @@ import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Nothing } from './cells';
 import { instancesOf, type Instance } from './instances';
-import { latestProbesQuery } from './queries';
 
 /** The gateways of a region, as its last answer named them. */
-export function Instances({ region }: { region: Region }) {
-  const query = useQuery(latestProbesQuery(useMe(), region.slug));
-  const told = query.data?.items.find(({ answer }) => answer != null);
-  const rows = query.data && instancesOf(told?.answer);
+export function Instances({ region, probes }: { region: Region; probes: Rows<Probe> }) {
+  const told = probes.rows?.find(({ answer }) => answer != null);
+  const rows = probes.rows && instancesOf(told?.answer);
   const behind = (version: number | undefined) => version !== undefined && region.passport != null && version < region.passport.version;
   const columns: Column<Instance>[] = [
     { key: 'id', header: 'Gateway', rowHeader: true, sort: ({ id }) => id, cell: ({ id }) => <span className="font-mono text-sm break-all">{id}</span> },
@@ -31,8 +27,8 @@ export function Instances({ region }: { region: Region }) {
   return (
     <Section level={2} title="Gateways" intro="The replicas that govern the region, as its last answer named them.">
       <Card>
-        {query.isError && !query.data ? (
-          <Trouble title="The gateways could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} />
+        {probes.problem ? (
+          <Trouble title="The gateways could not be loaded" problem={probes.problem} again={probes.again} />
         ) : rows?.length === 0 ? (
           <EmptyState Icon={Server} title="No gateway is known">
             None of the last probes was answered.

@@ -1,7 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { LoaderCircle } from 'lucide-react';
 import { useMe } from '../api/me';
-import { regionQuery } from '../api/queries';
+import { regionQuery, REGIONS_EVERY_MS } from '../api/queries';
 import type { JoinToken } from '../api/types';
 import { duration, serverNow, useNow } from '../time';
 import { Notice } from '../ui/Notice';
@@ -9,7 +9,7 @@ import { CopyLine, ShownOnce } from '../ui/ShownOnce';
 
 /** How a gateway joins: the line, the token this once, and whether it has come. */
 export function Join({ slug, name, token }: { slug: string; name: string; token: JoinToken }) {
-  const region = useQuery(regionQuery(useMe(), slug));
+  const region = useQuery({ ...regionQuery(useMe(), slug), refetchInterval: REGIONS_EVERY_MS });
   const left = Date.parse(token.expires_at) - serverNow(useNow());
   const state = region.data?.lifecycle ?? 'registered';
   if (state !== 'registered') {

@@ -1,13 +1,13 @@
-import { useQuery } from '@tanstack/react-query';
 import { MapPinOff, UserX } from 'lucide-react';
 import { asProblem } from '../api/problem';
+import { useLiveList } from '../api/live';
 import { useMe } from '../api/me';
 import { myRegionsQuery, REGIONS_EVERY_MS } from '../api/queries';
 import type { MyRegion } from '../api/types';
 import { Trouble } from '../shell/Trouble';
 import { Card } from '../ui/Card';
 import { EmptyState } from '../ui/EmptyState';
-import { Freshness, useLive } from '../ui/Freshness';
+import { Freshness } from '../ui/Freshness';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Address, Latency, RegionName, StateWithNote } from './cells';
@@ -23,8 +23,7 @@ const columns: Column<MyRegion>[] = [
 /** The regions the person may enter in the tenant in force. */
 export function MyRegions() {
   const me = useMe();
-  const query = useQuery(myRegionsQuery(me));
-  const live = useLive(query, REGIONS_EVERY_MS);
+  const { query, live } = useLiveList(myRegionsQuery(me), '/v1/me/regions', REGIONS_EVERY_MS);
   const failed = query.isError && !query.data;
   return (
     <Section

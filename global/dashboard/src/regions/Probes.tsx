@@ -1,9 +1,8 @@
 import { useQuery } from '@tanstack/react-query';
 import { Activity, CircleCheck, CircleX, TriangleAlert, type LucideIcon } from 'lucide-react';
-import { useState } from 'react';
-import { api } from '../api/client';
+import { useEffect, useRef, useState } from 'react';
 import { useMe } from '../api/me';
-import { LIST_EVERY_MS, usePages } from '../api/pages';
+import { LIST_EVERY_MS, type Rows } from '../api/pages';
 import { asProblem } from '../api/problem';
 import type { Probe } from '../api/types';
 import { Trouble } from '../shell/Trouble';
@@ -22,18 +21,24 @@ import { ProbeChart } from './ProbeChart';
 import { probeSummaryQuery, ranges, type Range } from './queries';
 
 /** How the probes of a region went: over a time as a chart, and one by one. */
-export function Probes({ slug, name }: { slug: string; name: string }) {
+export function Probes({ slug, name, list }: { slug: string; name: string; list: Rows<Probe> }) {
   return (
     <>
-      <History slug={slug} />
-      <Latest slug={slug} name={name} />
+      <History slug={slug} latest={list.rows?.[0]?.id} />
+      <Latest name={name} list={list} />
     </>
   );
 }
 
-function History({ slug }: { slug: string }) {
+function History({ slug, latest }: { slug: string; latest: string | undefined }) {
   const [range, setRange] = useState<Range>('day');
   const query = useQuery(probeSummaryQuery(useMe(), slug, range));
+  const { refetch } = query;
+  const drawn = useRef(latest);
+  useEffect(() => {
+    if (drawn.current !== undefined && drawn.current !== latest) void refetch();
+    drawn.current = latest;
+  }, [latest, refetch]);
   const live = useLive(query, LIST_EVERY_MS);
   const { probes, good, failing, missed, median } = totals(query.data?.slots ?? []);
   const said = ranges.find(({ value }) => value === range)?.said;
@@ -94,11 +99,7 @@ function Outcome({ outcome }: { outcome: string }) {
   return <StatusBadge word={word} tone={tone} Icon={Icon} />;
 }
 
-function Latest({ slug, name }: { slug: string; name: string }) {
-  const me = useMe();
-  const list = usePages(['probes', me.user.id, slug], (query, signal) =>
-    api.GET('/v1/regions/{slug}/probes', { params: { path: { slug }, query: { ...query, limit: 20 } }, signal }),
-  );
+function Latest({ name, list }: { name: string; list: Rows<Probe> }) {
   return (
     <Section level={2} title="Probes" intro="Newest first; kept for 30 days." aside={<Freshness live={list.live} />}>
       <ListCard

@@ -1,7 +1,7 @@
-import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { ExternalLink } from 'lucide-react';
 import { useState } from 'react';
+import { useLiveItem } from '../api/live';
 import { useMe } from '../api/me';
 import { may } from '../api/may';
 import { asProblem } from '../api/problem';
@@ -12,7 +12,6 @@ import { Trouble } from '../shell/Trouble';
 import { Button } from '../ui/Button';
 import { Card } from '../ui/Card';
 import { CopyText } from '../ui/CopyText';
-import { useLive } from '../ui/Freshness';
 import { Notice } from '../ui/Notice';
 import { Fact, Facts, Page, Skeleton } from '../ui/Page';
 import { Time } from '../ui/Time';
@@ -22,6 +21,7 @@ import { Instances } from './Instances';
 import { JoinSection } from './JoinSection';
 import { Passport } from './Passport';
 import { Probes } from './Probes';
+import { useProbes } from './queries';
 import { lookOf } from './state';
 
 const route = getRouteApi('/shell/regions/$slug');
@@ -36,8 +36,7 @@ const SKEW_ALARM_MS = 10_000;
 export function RegionPage() {
   const { slug } = route.useParams();
   const me = useMe();
-  const query = useQuery(regionQuery(me, slug));
-  const live = useLive(query, REGIONS_EVERY_MS);
+  const { query, live } = useLiveItem(regionQuery(me, slug), '/v1/regions', REGIONS_EVERY_MS, (region) => region.slug === slug);
   if (!query.data) {
     return query.isError ? <Trouble heading="h1" title="The region could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} /> : <Skeleton />;
   }
@@ -77,9 +76,18 @@ export function RegionPage() {
         </Card>
       </div>
       {!joined && <JoinSection region={region} />}
-      {joined && <Instances region={region} />}
-      {joined && <Probes slug={region.slug} name={region.name} />}
+      {joined && <Probed region={region} />}
     </Page>
+  );
+}
+
+function Probed({ region }: { region: Region }) {
+  const probes = useProbes(region.slug);
+  return (
+    <>
+      <Instances region={region} probes={probes} />
+      <Probes slug={region.slug} name={region.name} list={probes} />
+    </>
   );
 }
 

@@ -1,17 +1,21 @@
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
 import { api, data } from '../api/client';
-import { renewed } from '../api/pages';
-import type { Me } from '../api/types';
+import { renewed } from '../api/live';
+import { useMe } from '../api/me';
+import { usePages, type Rows } from '../api/pages';
+import type { Me, Probe } from '../api/types';
 
 const PROBES_EVERY_MS = 15_000;
 
 /** Enough of them to find one that was answered; of a region that is silent for longer nothing is told. */
-export const latestProbesQuery = (me: Me, slug: string) =>
-  queryOptions({
-    queryKey: ['latest-probes', me.user.id, slug],
-    queryFn: ({ signal }) => data(api.GET('/v1/regions/{slug}/probes', { params: { path: { slug }, query: { limit: 20 } }, signal })),
-    refetchInterval: renewed(PROBES_EVERY_MS),
-  });
+const LATEST = 20;
+
+export function useProbes(slug: string): Rows<Probe> {
+  const me = useMe();
+  return usePages(['probes', me.user.id, slug], { path: `/v1/regions/${slug}/probes`, limit: LATEST }, (query, signal) =>
+    api.GET('/v1/regions/{slug}/probes', { params: { path: { slug }, query }, signal }),
+  );
+}
 
 export const ranges = [
   { value: 'hour', label: '1 hour', said: 'the last hour' },

@@ -40,7 +40,7 @@ export function AccountsPage() {
 function OfPerson({ person, changed }: { person: Person; changed: (person: Person) => void }) {
   const me = useMe();
   const path = { id: person.id };
-  const list = usePages(['sessions', me.user.id, 'anybody', person.id], (query, signal) =>
+  const list = usePages(['sessions', me.user.id, 'anybody', person.id], { path: `/v1/federation-users/${person.id}/sessions` }, (query, signal) =>
     api.GET('/v1/federation-users/{id}/sessions', { params: { path, query }, signal }),
   );
   return (

@@ -8,7 +8,7 @@ import { Sessions } from './Sessions';
 export function MemberSessions({ user }: { user: { id: string; display_name: string } }) {
   const me = useMe();
   const path = { id: user.id };
-  const list = usePages(['sessions', me.user.id, me.tenant?.id ?? '', user.id], (query, signal) =>
+  const list = usePages(['sessions', me.user.id, me.tenant?.id ?? '', user.id], { path: `/v1/users/${user.id}/sessions` }, (query, signal) =>
     api.GET('/v1/users/{id}/sessions', { params: { path, query }, signal }),
   );
   const mine = user.id === me.user.id;

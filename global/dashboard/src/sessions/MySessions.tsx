@@ -6,7 +6,7 @@ import { Sessions } from './Sessions';
 /** Where one is signed in oneself. */
 export function MySessions() {
   const me = useMe();
-  const list = usePages(['sessions', me.user.id, 'mine'], (query, signal) => api.GET('/v1/me/sessions', { params: { query }, signal }));
+  const list = usePages(['sessions', me.user.id, 'mine'], { path: '/v1/me/sessions' }, (query, signal) => api.GET('/v1/me/sessions', { params: { query }, signal }));
   return (
     <Sessions
       title="Sessions"

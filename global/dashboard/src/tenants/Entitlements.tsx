@@ -1,7 +1,8 @@
-import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { useQueryClient } from '@tanstack/react-query';
 import { MapPinOff, Plus } from 'lucide-react';
 import { useState } from 'react';
 import { api, data } from '../api/client';
+import { useLiveList } from '../api/live';
 import { useMe } from '../api/me';
 import { may } from '../api/may';
 import { LIST_EVERY_MS } from '../api/pages';
@@ -13,7 +14,7 @@ import { Button } from '../ui/Button';
 import { Card } from '../ui/Card';
 import { Confirm } from '../ui/Confirm';
 import { EmptyState } from '../ui/EmptyState';
-import { Freshness, useLive } from '../ui/Freshness';
+import { Freshness } from '../ui/Freshness';
 import { Section } from '../ui/Section';
 import { Table, type Column } from '../ui/Table';
 import { Time, Until } from '../ui/Time';
@@ -27,8 +28,7 @@ type Open = { kind: 'grant' } | { kind: 'edit' | 'end'; entitlement: Entitlement
 /** The regions a tenant may use, from when, until when and how much of each. */
 export function Entitlements({ tenant }: { tenant: Tenant }) {
   const me = useMe();
-  const query = useQuery(entitlementsQuery(me, tenant.slug));
-  const live = useLive(query, LIST_EVERY_MS);
+  const { query, live } = useLiveList(entitlementsQuery(me, tenant.slug), `/v1/tenants/${tenant.id}/entitlements`, LIST_EVERY_MS);
   const [open, setOpen] = useState<Open>();
   const over = tenant.state === 'deleting' || tenant.state === 'deleted';
   const grants = may(me, 'entitlement.grant') && !over;

@@ -1,6 +1,6 @@
-import { useQuery } from '@tanstack/react-query';
 import { getRouteApi } from '@tanstack/react-router';
 import { useState } from 'react';
+import { useLiveItem } from '../api/live';
 import { useMe } from '../api/me';
 import { may } from '../api/may';
 import { LIST_EVERY_MS } from '../api/pages';
@@ -10,7 +10,6 @@ import { links } from '../links';
 import { Trouble } from '../shell/Trouble';
 import { Button } from '../ui/Button';
 import { Card } from '../ui/Card';
-import { useLive } from '../ui/Freshness';
 import { Notice } from '../ui/Notice';
 import { Fact, Facts, Page, Skeleton } from '../ui/Page';
 import { Time } from '../ui/Time';
@@ -28,8 +27,7 @@ const back = { to: links.tenants, label: 'Tenants' } as const;
 export function TenantPage() {
   const { slug } = route.useParams();
   const me = useMe();
-  const query = useQuery(tenantQuery(me, slug));
-  const live = useLive(query, LIST_EVERY_MS);
+  const { query, live } = useLiveItem(tenantQuery(me, slug), `/v1/tenants?search=${encodeURIComponent(slug)}`, LIST_EVERY_MS, (tenant) => tenant.slug === slug);
   if (!query.data) {
     return query.isError ? <Trouble heading="h1" title="The tenant could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} /> : <Skeleton />;
   }

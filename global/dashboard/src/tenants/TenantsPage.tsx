@@ -17,7 +17,7 @@ import { StatusBadge } from '../ui/StatusBadge';
 import { Search } from '../ui/Search';
 import type { Column } from '../ui/Table';
 import { Time } from '../ui/Time';
-import { standings, type TenantsSearch } from './search';
+import { standings, tenantsPath, type TenantsSearch } from './search';
 import { lookOfTenant } from './state';
 
 const columns: Column<Tenant>[] = [
@@ -34,7 +34,7 @@ export function TenantsPage() {
   const me = useMe();
   const { search, state } = route.useSearch();
   const navigate = useNavigate();
-  const list = usePages(['tenants', me.user.id, search ?? '', state ?? ''], (query, signal) =>
+  const list = usePages(['tenants', me.user.id, search ?? '', state ?? ''], { path: tenantsPath(search, state) }, (query, signal) =>
     api.GET('/v1/tenants', { params: { query: { ...query, search, state } }, signal }),
   );
   const narrow = (change: TenantsSearch) =>

@@ -19,3 +19,9 @@ export function tenantsSearch(given: Record<string, unknown>): TenantsSearch {
     state: words.find((word) => word === given.state),
   };
 }
+
+/** Where the list of them is. */
+export function tenantsPath(search: string | undefined, state: string | undefined): string {
+  const asked = new URLSearchParams({ ...(search && { search }), ...(state && { state }) });
+  return asked.size > 0 ? `/v1/tenants?${asked}` : '/v1/tenants';
+}

@@ -2,21 +2,30 @@ import type { UseQueryResult } from '@tanstack/react-query';
 import clsx from 'clsx';
 import { Radio, TriangleAlert } from 'lucide-react';
 import { asProblem } from '../api/problem';
+import { POLLED, type Watched } from '../api/watch';
 import { absolute, ago, clock, useNow } from '../time';
 
 /** Three missed rounds make data old even when no failure was seen: a sleeping tab, or a call that hangs. */
 const MISSED = 3;
 
-export type Live = { stale: boolean; updatedAt: number; sentence?: string };
+export type Live = {
+  stale: boolean;
+  updatedAt: number;
+  /** Changes come by themselves. */
+  streamed: boolean;
+  sentence?: string;
+};
 
-/** How old what a poll shows is. `every` is the poll's period in ms. */
-export function useLive(query: UseQueryResult<unknown>, every: number): Live {
+/** How old what a query shows is: a stream vouches for it as long as it is there, else the last poll. `every` is its period in ms. */
+export function useLive(query: UseQueryResult<unknown>, every: number, { on, heardAt }: Watched = POLLED): Live {
   const now = useNow();
-  const failed = query.isError;
-  const old = query.dataUpdatedAt > 0 && now - query.dataUpdatedAt > MISSED * every;
+  const updatedAt = query.dataUpdatedAt > 0 ? Math.max(query.dataUpdatedAt, heardAt) : 0;
+  const failed = query.isError && !on;
+  const old = !on && updatedAt > 0 && now - updatedAt > MISSED * every;
   return {
-    stale: query.dataUpdatedAt > 0 && (failed || old),
-    updatedAt: query.dataUpdatedAt,
+    stale: updatedAt > 0 && (failed || old),
+    updatedAt,
+    streamed: on,
     sentence: failed ? asProblem(query.error).sentence : undefined,
   };
 }
@@ -50,7 +59,7 @@ export function Freshness({ live }: { live: Live }) {
         ) : (
           <>
             <Radio size={14} aria-hidden />
-            {`Updated ${age}`}
+            {live.streamed ? `Live, as of ${age}` : `Updated ${age}`}
           </>
         )}
       </span>
