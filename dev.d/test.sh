@@ -2,6 +2,8 @@
 # All tests, in parts. A part that fails does not keep the next from running.
 
 PARTS=(fmt shell clippy deny unit integration house web browser e2e openapi sqlx)
+# Parts that run only when they are asked for.
+BY_HAND=(fuzz)
 # One line a part: name, outcome, seconds, tests passed, tests failed.
 RESULTS=()
 
@@ -16,6 +18,7 @@ budget() {
     house) echo 120 ;;
     web | browser) echo 180 ;;
     e2e) echo 900 ;;
+    fuzz) echo 600 ;;
     openapi) echo 240 ;;
     sqlx) echo 240 ;;
   esac
@@ -44,7 +47,7 @@ cmd_test() {
 
 is_part() {
   local part
-  for part in "${PARTS[@]}"; do
+  for part in "${PARTS[@]}" "${BY_HAND[@]}"; do
     [[ $part != "$1" ]] || return 0
   done
   return 1
@@ -53,7 +56,7 @@ is_part() {
 # test_tools PART…: what they need and no more.
 test_tools() {
   case " $* " in
-    *" browser "* | *" e2e "* | *" integration "*) need_tools test "$LOGS/dev-tools.log" ;;
+    *" browser "* | *" e2e "* | *" fuzz "* | *" integration "*) need_tools test "$LOGS/dev-tools.log" ;;
     " fmt " | " shell " | " fmt shell ") need_rust "$LOGS/dev-tools.log" ;;
     *) need_tools up "$LOGS/dev-tools.log" ;;
   esac
@@ -94,7 +97,7 @@ failures() {
 # counts PART: whether it is made of tests, so that none at all is a failure.
 counts() {
   case $1 in
-    unit | integration | house | web | browser | e2e) return 0 ;;
+    unit | integration | house | web | browser | e2e | fuzz) return 0 ;;
     *) return 1 ;;
   esac
 }
@@ -190,7 +193,7 @@ part_e2e() {
   mapfile -t names < <(test_targets exarch-tests-federation)
   if ((${#names[@]})); then cargo test --workspace --no-fail-fast "${names[@]}"; fi
   npm_packages tests/browser
-  trap e2e_end EXIT
+  trap 'kept_end e2e' EXIT
   box_apart dev e2e
   box up --detach
   box story
@@ -201,9 +204,9 @@ part_openapi() { openapi_check; }
 
 part_sqlx() { sqlx_check; }
 
-# e2e_end: whatever ended the part. Logs of a failure are kept where the other logs are.
-e2e_end() {
-  local code=$? kept=$LOGS/dev-test-e2e
+# kept_end PART: whatever ended the part. Logs of a failure are kept where the other logs are.
+kept_end() {
+  local code=$? kept=$LOGS/dev-test-$1
   trap '' TERM
   rm -rf "$kept"
   if ((code != 0)) && cp -r "$STATE/logs" "$kept" 2>/dev/null; then echo "logs of its processes: $kept"; fi

@@ -74,6 +74,7 @@ missing_tools() {
   [[ $1 == test ]] || return 0
   have_chromium || echo chromium
   have_keyring || echo keyring
+  have_venv || echo venv
   # Where the distribution has none the tests say what they did not check.
   if [[ $(packager) == apt-get ]]; then have_pgbouncer || echo pgbouncer; fi
 }
@@ -87,6 +88,7 @@ reason() {
     curl) echo "curl: to fetch Rust or Node.js" ;;
     keyring) echo "a keyring and a session bus: the command line's test keeps its token there, as on a desktop" ;;
     chromium) echo "Chromium: the browser tests use the web app as a person would" ;;
+    venv) echo "Python 3.10 or newer with venv: schemathesis, which fuzzes the API, gets an environment of its own" ;;
     pgbouncer) echo "PgBouncer: tests put a pooler between servers and their databases" ;;
   esac
 }
@@ -108,6 +110,7 @@ have_compiler() { have cc && have ld; }
 have_pgbouncer() { have pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; }
 have_chromium() { have "${CHROMIUM:-chromium}"; }
 have_keyring() { have dbus-run-session && have gnome-keyring-daemon; }
+have_venv() { python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
 have_rust() { [[ $(cargo --version 2>/dev/null) == "cargo $(channel) "* ]]; }
 have_node() { have npm && [[ $(node --version 2>/dev/null) =~ ^v([0-9]+\.[0-9]+) ]] && at_least "$NODE_OLDEST" "${BASH_REMATCH[1]}"; }
 have_postgres() { [[ -n $(postgres_bin) ]]; }
@@ -150,9 +153,11 @@ packages() {
     apt-get:chromium) echo chromium fonts-dejavu-core ;;
     apt-get:keyring) echo dbus-daemon gnome-keyring ;;
     apt-get:pgbouncer) echo pgbouncer ;;
+    apt-get:venv) echo python3-venv ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:compiler) echo gcc glibc-devel ;;
     dnf:curl) echo curl ca-certificates tar gzip ;;
+    dnf:venv) echo python3 python3-pip ;;
     dnf:keyring) echo dbus-daemon gnome-keyring ;;
     dnf:chromium) echo epel-release chromium dejavu-sans-fonts ;;
   esac

@@ -16,6 +16,10 @@ use utoipa::{
 
 /// The parameter's name in descriptions.
 pub(crate) const IF_MATCH: &str = "If-Match";
+/// What it may be, in descriptions; whatever else it is, it names no version that is there.
+pub(crate) const TAGS: &str = r#"^(\*|"[0-9]+"( *, *"[0-9]+")*)$"#;
+/// What an `Idempotency-Key` may be, in descriptions.
+pub(crate) const KEY: &str = "^[!-~]{1,128}$";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// The `ETag` of version `version` of something.
@@ -39,7 +43,10 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
 /// header that is missing or names another version are described with it.
 impl IntoParams for IfMatch {
     fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
-        let text = ObjectBuilder::new().schema_type(Type::String).build();
+        let text = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .pattern(Some(TAGS))
+            .build();
         let header = ParameterBuilder::new()
             .name(IF_MATCH)
             .parameter_in(ParameterIn::Header)

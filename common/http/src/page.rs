@@ -14,6 +14,7 @@ pub struct PageQuery {
     #[serde(default)]
     limit: Option<u16>,
     /// The `next_page_token` of the page before.
+    #[param(pattern = "^[A-Za-z0-9_-]{21}[AQgw]$")]
     #[serde(default)]
     page_token: Option<String>,
 }

@@ -6,6 +6,9 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
+/// The same in a description, as far as all readers of patterns agree on what white space is.
+const VISIBLE_ENDS: &str = r"^[^\x00-\x20\x7f]([^\x00-\x1f\x7f]*[^\x00-\x20\x7f])?$";
+
 /// A text for people, such as a name or a reason: 1 to `MAX` characters, none of them a control character, and no white
 /// space at its ends.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -62,6 +65,7 @@ impl<const MAX: usize> PartialSchema for Text<MAX> {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(MAX))
+            .pattern(Some(VISIBLE_ENDS))
             .into()
     }
 }

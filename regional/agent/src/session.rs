@@ -33,6 +33,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Between two looks at a certificate whose renewal is due.
 const LOOK: Duration = Duration::from_secs(30);
+/// Between two looks at the clocks while nothing is to be done: a timer stops while the host sleeps, and says nothing of it.
+const GLANCE: Duration = Duration::from_secs(2);
 /// Before another session, where the gateway did not know the one in force.
 const REFUSED: Duration = Duration::from_secs(2);
 
@@ -114,9 +116,12 @@ impl Link {
         }
     }
 
-    /// Hears what became of a call: a token that the gateway does not know, although it is the newest, is replaced soon.
+    /// Hears what became of a call: a token that the gateway does not know, although it is the newest, is replaced soon, and so
+    /// is a certificate that is over.
     pub fn heed(&self, with: &Live, error: &ClientError) {
-        let gone = error.problem().is_some_and(|p| p.slug() == "unauthenticated");
+        let gone = error
+            .problem()
+            .is_some_and(|p| matches!(p.slug(), "unauthenticated" | "certificate-expired"));
         let newest = self
             .live
             .borrow()
@@ -310,6 +315,21 @@ impl Session {
         Ok(opened)
     }
 
+    /// Until `wait` has passed on CLOCK_BOOTTIME, which goes on while the host sleeps, or until the certificate ends.
+    async fn rest(&self, wait: Duration) {
+        let until = self.ambient.boot() + wait;
+        let is_over = || self.shown().certificate.is_over(self.ambient.now());
+        // One that was over before has been tried: the next try has its time.
+        let was_over = is_over();
+        loop {
+            let left = until.since(self.ambient.boot());
+            if left.is_zero() || (is_over() && !was_over) {
+                return;
+            }
+            tokio::time::sleep(left.min(GLANCE)).await;
+        }
+    }
+
     /// Opens a session each half life of the token, sooner after failures, until told to stop.
     pub async fn keep_open(self: Arc<Self>, stop: CancellationToken) {
         let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
@@ -326,7 +346,7 @@ impl Session {
             };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(wait) => {}
+                () = self.rest(wait) => {}
                 () = self.refused.notified(), if heeding => {
                     tracing::info!("the gateway does not know this session any more; opening another one");
                     tokio::select! {

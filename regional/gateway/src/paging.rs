@@ -14,7 +14,7 @@ use uuid::Uuid;
 #[into_params(parameter_in = Query)]
 pub struct OfCluster {
     /// What lies in this cluster alone.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^clu_[0-9a-f]{32}$")]
     pub cluster_id: Option<ClusterId>,
 }
 

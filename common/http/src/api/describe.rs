@@ -2,7 +2,7 @@
 //! and the headers that its manner brings with it.
 use super::{Manner, RouteKind};
 use crate::{
-    conditions::IF_MATCH,
+    conditions::{IF_MATCH, KEY, TAGS},
     problem::{PROBLEM_JSON, ProblemDocument},
     repeats::Repeat,
 };
@@ -51,6 +51,7 @@ pub(super) fn describe(method: &Method, operation: &mut Operation, kind: RouteKi
         header(
             operation,
             IF_MATCH,
+            TAGS,
             Required::True,
             "The ETag of the version that is changed",
         );
@@ -132,6 +133,7 @@ fn creates(operation: &mut Operation, repeat: Repeat) {
     header(
         operation,
         "Idempotency-Key",
+        KEY,
         Required::False,
         match repeat {
             Repeat::Same => {
@@ -157,8 +159,11 @@ fn creates(operation: &mut Operation, repeat: Repeat) {
 }
 
 /// Adds a request header to the description.
-fn header(operation: &mut Operation, name: &str, required: Required, description: &str) {
-    let text = ObjectBuilder::new().schema_type(Type::String).build();
+fn header(operation: &mut Operation, name: &str, pattern: &str, required: Required, description: &str) {
+    let text = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .pattern(Some(pattern))
+        .build();
     let parameter = ParameterBuilder::new()
         .name(name)
         .parameter_in(ParameterIn::Header)

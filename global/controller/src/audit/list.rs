@@ -37,7 +37,7 @@ struct Filter {
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditRow)]
 struct RowOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^aud_[0-9a-f]{32}$")]
     id: exarch_common_base::AuditId,
     /// Its number in the chain, without gaps.
     seq: u64,
@@ -58,10 +58,10 @@ struct RowOut {
     #[serde(skip_serializing_if = "Option::is_none")]
     after: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^dec_[0-9a-f]{32}$")]
     decision_id: Option<exarch_common_base::DecisionId>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^req_[0-9a-f]{32}$")]
     request_id: Option<exarch_common_base::RequestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     address: Option<String>,

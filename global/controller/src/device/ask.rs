@@ -2,7 +2,7 @@
 use super::{
     grant::{INTERVAL, LIFE, user_code},
     store,
-    token::{Form, Refusal, client_name},
+    token::{Form, OAuthError, Refusal, client_name},
 };
 use crate::{app::App, gate::Origin};
 use axum::{
@@ -53,13 +53,13 @@ struct DeviceAuthorizationForm {
 #[utoipa::path(post, path = "/oauth2/device_authorization", operation_id = "deviceAuthorization", tag = "oauth2",
     request_body(content = DeviceAuthorizationForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The codes", body = DeviceAuthorization),
-              (status = 400, description = "`invalid_request`, as RFC 6749 has it"),
-              (status = 401, description = "`invalid_client`")))]
+              (status = 400, description = "`invalid_request`, as RFC 6749 has it", body = OAuthError),
+              (status = 401, description = "`invalid_client`", body = OAuthError)))]
 async fn handler(
     State(app): State<App>,
     origin: Origin,
     headers: HeaderMap,
-    body: String,
+    body: axum::body::Bytes,
 ) -> Result<Response, Refusal> {
     let form = Form::read(&headers, &body)?;
     let client = client_name(form.required("client_id")?)?;

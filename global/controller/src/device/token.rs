@@ -87,11 +87,25 @@ impl IntoResponse for Refusal {
                     "unsupported_grant_type" => "Only the device grant is known here.",
                     _ => "The form is not as the standard has it.",
                 };
-                let body = Json(json!({ "error": error, "error_description": told }));
+                let body = Json(OAuthError {
+                    error,
+                    error_description: told,
+                });
                 (status, [(header::CACHE_CONTROL, "no-store")], body).into_response()
             }
         }
     }
+}
+
+/// A refusal in the form of RFC 6749, section 5.2.
+#[derive(Serialize, ToSchema)]
+pub struct OAuthError {
+    /// Which.
+    #[schema(value_type = String)]
+    error: &'static str,
+    /// One sentence.
+    #[schema(value_type = String)]
+    error_description: &'static str,
 }
 
 /// A form in which no name comes twice.
@@ -99,14 +113,17 @@ pub struct Form(BTreeMap<String, String>);
 
 impl Form {
     /// Reads the body.
-    pub fn read(headers: &HeaderMap, body: &str) -> Result<Self, Refusal> {
+    pub fn read(headers: &HeaderMap, body: &[u8]) -> Result<Self, Refusal> {
         let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let kind = kind.and_then(|kind| kind.split(';').next()).map(str::trim);
         if !kind.is_some_and(|kind| kind.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
             return Err(oauth("invalid_request"));
         }
+        if std::str::from_utf8(body).is_err() {
+            return Err(oauth("invalid_request"));
+        }
         let mut fields = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(body.as_bytes()) {
+        for (name, value) in form_urlencoded::parse(body) {
             if fields.insert(name.into_owned(), value.into_owned()).is_some() {
                 return Err(oauth("invalid_request"));
             }
@@ -156,13 +173,13 @@ struct TokenAnswer {
     request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
     responses((status = 200, description = "The tokens", body = TokenAnswer),
               (status = 400, description = "`authorization_pending`, `slow_down`, `expired_token`, `access_denied`, \
-                                            `invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
-              (status = 401, description = "`invalid_client`")))]
+                                            `invalid_grant`, `invalid_request`, `unsupported_grant_type`", body = OAuthError),
+              (status = 401, description = "`invalid_client`", body = OAuthError)))]
 async fn handler(
     State(app): State<App>,
     origin: Origin,
     headers: HeaderMap,
-    body: String,
+    body: axum::body::Bytes,
 ) -> Result<Response, Refusal> {
     let form = Form::read(&headers, &body)?;
     if form.required("grant_type")? != DEVICE {

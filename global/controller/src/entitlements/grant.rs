@@ -33,7 +33,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[schema(as = GrantEntitlement)]
 struct Grant {
     /// Slug of the region.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     region: Slug,
     /// From when; now when left out.
     #[serde(default, with = "time::serde::rfc3339::option")]
@@ -78,7 +78,7 @@ fn refused(pointer: &str, reason: &str) -> Problem {
 
 /// Entitles a tenant to a region.
 #[utoipa::path(post, path = "/v1/tenants/{id}/entitlements", operation_id = "grantEntitlement", tag = "entitlements",
-    params(("id" = String, Path, description = "Id or slug of the tenant")), request_body = Grant,
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant")), request_body = Grant,
     responses((status = 201, description = "The entitlement", body = Entitlement),
               (status = 409, description = "The tenant is entitled to the region already, or is being deleted")))]
 async fn handler(

@@ -22,7 +22,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 
 /// The regions that the tenant is entitled to, newest first.
 #[utoipa::path(get, path = "/v1/tenants/{id}/entitlements", operation_id = "listEntitlements", tag = "entitlements",
-    params(("id" = String, Path, description = "Id or slug of the tenant"), PageQuery),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant"), PageQuery),
     responses((status = 200, description = "Entitlements that were not ended", body = Page<Entitlement>)))]
 async fn handler(
     State(app): State<App>,

@@ -37,7 +37,7 @@ pub struct Limits {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Entitlement {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^ent_[0-9a-f]{32}$")]
     pub id: EntitlementId,
     /// The region.
     pub region: RegionName,
@@ -61,10 +61,10 @@ pub struct Entitlement {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct RegionName {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^reg_[0-9a-f]{32}$")]
     pub id: RegionId,
     /// Its slug.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     pub slug: Slug,
 }
 

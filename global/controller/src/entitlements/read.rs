@@ -19,8 +19,8 @@ pub fn routes(api: Api<App>) -> Api<App> {
 /// One entitlement.
 #[utoipa::path(get, path = "/v1/tenants/{id}/entitlements/{entitlement}", operation_id = "readEntitlement",
     tag = "entitlements",
-    params(("id" = String, Path, description = "Id or slug of the tenant"),
-           ("entitlement" = String, Path, description = "Id of the entitlement")),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant"),
+           ("entitlement" = String, Path, pattern = "^ent_[0-9a-f]{32}$", description = "Id of the entitlement")),
     responses((status = 200, description = "The entitlement", body = Entitlement,
                headers(("ETag" = String, description = "Its version")))))]
 async fn handler(

@@ -23,8 +23,8 @@ pub fn routes(api: Api<App>) -> Api<App> {
 /// Ends an entitlement; a connected region learns of it within a second.
 #[utoipa::path(delete, path = "/v1/tenants/{id}/entitlements/{entitlement}", operation_id = "revokeEntitlement",
     tag = "entitlements",
-    params(("id" = String, Path, description = "Id or slug of the tenant"),
-           ("entitlement" = String, Path, description = "Id of the entitlement"),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant"),
+           ("entitlement" = String, Path, pattern = "^ent_[0-9a-f]{32}$", description = "Id of the entitlement"),
            ("If-Match" = Option<String>, Header, description = "Only if this is still its ETag")),
     responses((status = 204, description = "It has ended"),
               (status = 412, description = "It was changed meanwhile: read it again")))]

@@ -59,8 +59,8 @@ struct LimitsChange {
 /// Changes an entitlement; a connected region learns of it within a second. What there is above a new limit stays.
 #[utoipa::path(patch, path = "/v1/tenants/{id}/entitlements/{entitlement}", operation_id = "updateEntitlement",
     tag = "entitlements",
-    params(("id" = String, Path, description = "Id or slug of the tenant"),
-           ("entitlement" = String, Path, description = "Id of the entitlement")),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant"),
+           ("entitlement" = String, Path, pattern = "^ent_[0-9a-f]{32}$", description = "Id of the entitlement")),
     request_body = EntitlementChange,
     responses((status = 200, description = "The entitlement", body = Entitlement,
                headers(("ETag" = String, description = "Its version"))),

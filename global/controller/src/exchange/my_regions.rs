@@ -33,7 +33,7 @@ enum Include {
 #[derive(Serialize, ToSchema)]
 pub(super) struct MyRegion {
     /// By which a membership names it.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^reg_[0-9a-f]{32}$")]
     id: RegionId,
     slug: String,
     name: String,

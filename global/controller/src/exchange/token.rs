@@ -44,7 +44,7 @@ struct Entered {
 
 /// A token for a region that the caller may enter.
 #[utoipa::path(post, path = "/v1/regions/{slug}/token", tag = "regions", operation_id = "enterRegion",
-    params(("slug" = String, Path, description = "The region's slug")),
+    params(("slug" = String, Path, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description = "The region's slug")),
     responses((status = 200, description = "The token", body = RegionToken),
               (status = 404, description = "No such region, or none of the caller's"),
               (status = 409, description = "The region is not in service")))]

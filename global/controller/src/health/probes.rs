@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Probe)]
 pub(super) struct ProbeOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^prb_[0-9a-f]{32}$")]
     id: ProbeId,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
@@ -51,7 +51,7 @@ impl From<ProbeRow> for ProbeOut {
 
 /// The probes of a region.
 #[utoipa::path(get, path = "/v1/regions/{slug}/probes", tag = "regions", operation_id = "listProbes",
-    params(("slug" = String, Path, description = "The region's slug"), PageQuery),
+    params(("slug" = String, Path, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description = "The region's slug"), PageQuery),
     responses((status = 200, description = "Probes, newest first", body = Page<ProbeOut>)))]
 pub(super) async fn handler(
     State(app): State<App>,

@@ -77,7 +77,7 @@ struct ProbeSlot {
 
 /// The probes of a region in equal slots of the last hour, day, week or month.
 #[utoipa::path(get, path = "/v1/regions/{slug}/probes/summary", tag = "regions", operation_id = "summarizeProbes",
-    params(("slug" = String, Path, description = "The region's slug"), Filter),
+    params(("slug" = String, Path, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description = "The region's slug"), Filter),
     responses((status = 200, description = "120 slots at most, oldest first", body = ProbeSummary)))]
 pub(super) async fn handler(
     State(app): State<App>,

@@ -20,7 +20,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 
 /// Sends an invitation again. Who does so answers for it from then on, so they must hold what its roles hold.
 #[utoipa::path(post, path = "/v1/invitations/{id}/resend", operation_id = "resendInvitation", tag = "users",
-    params(("id" = String, Path, description = "Id of the invitation")),
+    params(("id" = String, Path, pattern = "^inv_[0-9a-f]{32}$", description = "Id of the invitation")),
     responses((status = 200, description = "Another mail is on its way", body = InvitationOut),
               (status = 403, description = "You do not hold what the roles hold"),
               (status = 429, description = "Sent to this address three times within an hour"),

@@ -18,7 +18,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 
 /// Cancels an invitation.
 #[utoipa::path(delete, path = "/v1/invitations/{id}", operation_id = "cancelInvitation", tag = "users",
-    params(("id" = String, Path, description = "Id of the invitation")),
+    params(("id" = String, Path, pattern = "^inv_[0-9a-f]{32}$", description = "Id of the invitation")),
     responses((status = 204, description = "Nobody can accept it any more")))]
 async fn handler(State(app): State<App>, who: Who, Path(id): Path<InvitationId>) -> Result<StatusCode, Problem> {
     let tenant = who.tenant_in_force()?;

@@ -34,7 +34,7 @@ const REMEMBERED: Duration = Duration::days(7);
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Invitation)]
 pub struct InvitationOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^inv_[0-9a-f]{32}$")]
     id: InvitationId,
     /// To whom it went.
     email: String,

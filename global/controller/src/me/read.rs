@@ -34,7 +34,7 @@ struct Me {
 
 #[derive(Serialize, ToSchema)]
 struct MyUser {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^usr_[0-9a-f]{32}$")]
     id: UserId,
     email: String,
     display_name: String,
@@ -42,9 +42,9 @@ struct MyUser {
 
 #[derive(Serialize, ToSchema)]
 struct MyTenant {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^ten_[0-9a-f]{32}$")]
     id: TenantId,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     slug: Slug,
     name: String,
     /// `active`, `suspended(billing)`, …
@@ -54,7 +54,7 @@ struct MyTenant {
 
 #[derive(Serialize, ToSchema)]
 struct MySession {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^ses_[0-9a-f]{32}$")]
     id: SessionId,
     /// `cookie` or `token`.
     kind: &'static str,

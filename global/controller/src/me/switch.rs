@@ -27,7 +27,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[serde(deny_unknown_fields)]
 struct SwitchTenant {
     /// Id or slug.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$")]
     tenant: TenantKey,
 }
 

@@ -31,10 +31,10 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[schema(as = GrantMembership)]
 struct Grant {
     /// Whom, by id.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^usr_[0-9a-f]{32}$")]
     user_id: Option<UserId>,
     /// Whom, by address, when not by id.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, format = Email, max_length = 254)]
     email: Option<Email>,
     /// Names of tenant-scope roles.
     roles: Vec<String>,
@@ -48,7 +48,7 @@ struct Grant {
 
 /// Gives a person roles in the tenant.
 #[utoipa::path(post, path = "/v1/tenants/{id}/memberships", operation_id = "grantMembership", tag = "memberships",
-    params(("id" = String, Path, description = "Id or slug of the tenant in force")), request_body = Grant,
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force")), request_body = Grant,
     responses((status = 201, description = "The membership", body = MembershipOut),
               (status = 403, description = "You do not hold what the roles hold"),
               (status = 409, description = "The person is a member already")))]

@@ -23,7 +23,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 
 /// The people of the tenant and their roles, newest first.
 #[utoipa::path(get, path = "/v1/tenants/{id}/memberships", operation_id = "listMemberships", tag = "memberships",
-    params(("id" = String, Path, description = "Id or slug of the tenant in force"), PageQuery),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force"), PageQuery),
     responses((status = 200, description = "Memberships", body = Page<MembershipOut>)))]
 async fn handler(
     State(app): State<App>,

@@ -87,7 +87,7 @@ pub(crate) struct Membership {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Membership)]
 struct MembershipOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^mem_[0-9a-f]{32}$")]
     id: MembershipId,
     user: crate::users::UserBrief,
     #[schema(value_type = Vec<String>)]

@@ -20,8 +20,8 @@ pub fn routes(api: Api<App>) -> Api<App> {
 /// One membership of the tenant in force.
 #[utoipa::path(get, path = "/v1/tenants/{id}/memberships/{membership}", operation_id = "readMembership",
     tag = "memberships",
-    params(("id" = String, Path, description = "Id or slug of the tenant in force"),
-           ("membership" = String, Path, description = "Id of the membership")),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force"),
+           ("membership" = String, Path, pattern = "^mem_[0-9a-f]{32}$", description = "Id of the membership")),
     responses((status = 200, description = "The membership", body = MembershipOut,
                headers(("ETag" = String, description = "Its version")))))]
 async fn handler(

@@ -22,8 +22,8 @@ pub fn routes(api: Api<App>) -> Api<App> {
 /// Ends a membership, here at once and in connected regions within a second.
 #[utoipa::path(delete, path = "/v1/tenants/{id}/memberships/{membership}", operation_id = "revokeMembership",
     tag = "memberships",
-    params(("id" = String, Path, description = "Id or slug of the tenant in force"),
-           ("membership" = String, Path, description = "Id of the membership"),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force"),
+           ("membership" = String, Path, pattern = "^mem_[0-9a-f]{32}$", description = "Id of the membership"),
            ("If-Match" = Option<String>, Header, description = "Only if this is still its ETag")),
     responses((status = 204, description = "It has ended"),
               (status = 412, description = "It was changed meanwhile: read it again"),

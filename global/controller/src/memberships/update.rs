@@ -44,8 +44,8 @@ struct MembershipChange {
 /// Changes a membership, here at once and in connected regions within a second. Who changes it must hold what its roles hold.
 #[utoipa::path(patch, path = "/v1/tenants/{id}/memberships/{membership}", operation_id = "updateMembership",
     tag = "memberships",
-    params(("id" = String, Path, description = "Id or slug of the tenant in force"),
-           ("membership" = String, Path, description = "Id of the membership")),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force"),
+           ("membership" = String, Path, pattern = "^mem_[0-9a-f]{32}$", description = "Id of the membership")),
     request_body = MembershipChange,
     responses((status = 200, description = "The membership", body = MembershipOut,
                headers(("ETag" = String, description = "Its version"))),

@@ -9,7 +9,7 @@ use exarch_common_pg::SystemTx;
 
 /// One region.
 #[utoipa::path(get, path = "/v1/regions/{slug}", tag = "regions", operation_id = "getRegion",
-    params(("slug" = String, Path, description = "The region's slug")),
+    params(("slug" = String, Path, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description = "The region's slug")),
     responses((status = 200, description = "The region", body = Shown,
                headers(("ETag" = String, description = "Version of what is registered; health has none")))))]
 pub(super) async fn handler(

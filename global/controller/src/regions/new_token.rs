@@ -13,7 +13,7 @@ use exarch_common_wire::audit::PROVIDER;
 
 /// A new join token.
 #[utoipa::path(post, path = "/v1/regions/{slug}/join-token", tag = "regions", operation_id = "createJoinToken",
-    params(("slug" = String, Path, description = "The region's slug")),
+    params(("slug" = String, Path, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description = "The region's slug")),
     responses((status = 201, description = "The token; it is not shown again", body = register::JoinToken),
               (status = 409, description = "Its gateway has joined already")))]
 pub(super) async fn handler(

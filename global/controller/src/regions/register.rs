@@ -27,7 +27,7 @@ const NAME: usize = 200;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct NewRegion {
     /// Its name in addresses: lower-case letters, digits and hyphens. Never used again, not even after its removal.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     slug: Slug,
     /// Its name for people.
     name: String,

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Region)]
 pub struct Shown {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^reg_[0-9a-f]{32}$")]
     id: RegionId,
     slug: String,
     name: String,

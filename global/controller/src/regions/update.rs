@@ -27,7 +27,7 @@ pub(super) struct RegionChange {
 
 /// Changes a region's name and places.
 #[utoipa::path(patch, path = "/v1/regions/{slug}", tag = "regions", operation_id = "updateRegion",
-    params(("slug" = String, Path, description = "The region's slug")), request_body = RegionChange,
+    params(("slug" = String, Path, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description = "The region's slug")), request_body = RegionChange,
     responses((status = 200, description = "The region", body = Shown,
                headers(("ETag" = String, description = "Version of what is registered; health has none"))),
               (status = 409, description = "It was removed")))]

@@ -158,7 +158,7 @@ async fn start(State(app): State<App>, who: Who, once: Once, Json(input): Json<S
 
 /// Puts an enrolment in force by the first code of the app.
 #[utoipa::path(post, path = "/v1/me/totp/{id}/verify", operation_id = "verifyTotp", tag = "me", request_body = Code,
-    params(("id" = String, Path, description = "Of the enrolment")),
+    params(("id" = uuid::Uuid, Path, description = "Of the enrolment")),
     responses((status = 200, description = "In force; the recovery codes are shown this once", body = Shown),
               (status = 401, description = "The code is not one of the app"),
               (status = 410, description = "The enrolment took too long, or was finished before")))]

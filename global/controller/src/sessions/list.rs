@@ -27,13 +27,13 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
 struct SessionOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^ses_[0-9a-f]{32}$")]
     id: SessionId,
     /// `cookie` or `token`.
     kind: String,
     /// The tenant in force; absent when there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^ten_[0-9a-f]{32}$")]
     tenant: Option<TenantId>,
     /// How the person signed in (RFC 8176).
     amr: Vec<String>,
@@ -98,7 +98,7 @@ async fn mine(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<
 
 /// A person's sessions in the tenant in force, newest first.
 #[utoipa::path(get, path = "/v1/users/{id}/sessions", operation_id = "listUserSessions", tag = "users",
-    params(("id" = String, Path, description = "Id of the person"), PageQuery),
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person"), PageQuery),
     responses((status = 200, description = "Where the person is signed in to this tenant", body = Page<SessionOut>)))]
 async fn of_member(
     State(app): State<App>,
@@ -114,7 +114,7 @@ async fn of_member(
 
 /// Anybody's sessions, newest first.
 #[utoipa::path(get, path = "/v1/federation-users/{id}/sessions", operation_id = "listFederationUserSessions",
-    tag = "users", params(("id" = String, Path, description = "Id of the person"), PageQuery),
+    tag = "users", params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person"), PageQuery),
     responses((status = 200, description = "Where the person is signed in", body = Page<SessionOut>)))]
 async fn of_anyone(
     State(app): State<App>,

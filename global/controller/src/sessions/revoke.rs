@@ -72,7 +72,7 @@ fn one(ended: u64) -> Result<StatusCode, Problem> {
 
 /// Ends one of your sessions.
 #[utoipa::path(delete, path = "/v1/me/sessions/{id}", operation_id = "revokeMySession", tag = "me",
-    params(("id" = String, Path, description = "Id of the session")),
+    params(("id" = String, Path, pattern = "^ses_[0-9a-f]{32}$", description = "Id of the session")),
     responses((status = 204, description = "It is over")))]
 async fn mine(State(app): State<App>, who: Who, Path(id): Path<SessionId>) -> Result<StatusCode, Problem> {
     let which = Which {
@@ -96,8 +96,8 @@ async fn my_others(State(app): State<App>, who: Who) -> Result<Json<Ended>, Prob
 
 /// Ends one of a person's sessions in the tenant in force.
 #[utoipa::path(delete, path = "/v1/users/{id}/sessions/{session}", operation_id = "revokeUserSession", tag = "users",
-    params(("id" = String, Path, description = "Id of the person"),
-           ("session" = String, Path, description = "Id of the session")),
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person"),
+           ("session" = String, Path, pattern = "^ses_[0-9a-f]{32}$", description = "Id of the session")),
     responses((status = 204, description = "It is over")))]
 async fn of_member(
     State(app): State<App>,
@@ -117,7 +117,7 @@ async fn of_member(
 
 /// Ends all of a person's sessions in the tenant in force.
 #[utoipa::path(delete, path = "/v1/users/{id}/sessions", operation_id = "revokeUserSessions", tag = "users",
-    params(("id" = String, Path, description = "Id of the person")),
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person")),
     responses((status = 200, description = "They are over", body = Ended)))]
 async fn all_of_member(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Result<Json<Ended>, Problem> {
     let tenant = who.tenant_in_force()?;
@@ -134,8 +134,8 @@ async fn all_of_member(State(app): State<App>, who: Who, Path(id): Path<UserId>)
 /// Ends one of anybody's sessions.
 #[utoipa::path(delete, path = "/v1/federation-users/{id}/sessions/{session}",
     operation_id = "revokeFederationUserSession", tag = "users",
-    params(("id" = String, Path, description = "Id of the person"),
-           ("session" = String, Path, description = "Id of the session")),
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person"),
+           ("session" = String, Path, pattern = "^ses_[0-9a-f]{32}$", description = "Id of the session")),
     responses((status = 204, description = "It is over")))]
 async fn of_anyone(
     State(app): State<App>,
@@ -152,7 +152,7 @@ async fn of_anyone(
 
 /// Ends all of anybody's sessions.
 #[utoipa::path(delete, path = "/v1/federation-users/{id}/sessions", operation_id = "revokeFederationUserSessions",
-    tag = "users", params(("id" = String, Path, description = "Id of the person")),
+    tag = "users", params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person")),
     responses((status = 200, description = "They are over", body = Ended)))]
 async fn all_of_anyone(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Result<Json<Ended>, Problem> {
     let _permit = who.check::<perm::federation_session::Revoke>(&app, Target::System)?;

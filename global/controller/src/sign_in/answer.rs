@@ -89,7 +89,7 @@ impl Step {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserRef {
     /// The person's id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^usr_[0-9a-f]{32}$")]
     pub id: UserId,
     /// The address.
     pub email: String,
@@ -99,10 +99,10 @@ pub struct UserRef {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TenantRef {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^ten_[0-9a-f]{32}$")]
     pub id: TenantId,
     /// Its slug.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     pub slug: Slug,
 }
 
@@ -110,10 +110,10 @@ pub struct TenantRef {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct TenantName {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^ten_[0-9a-f]{32}$")]
     pub id: TenantId,
     /// Its slug.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     pub slug: Slug,
     /// Its name.
     pub name: String,

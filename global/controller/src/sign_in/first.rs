@@ -28,7 +28,7 @@ struct SignIn {
     #[schema(value_type = String, format = Password)]
     password: SecretString,
     /// Id or slug of the tenant to work in; the last one, or a question, when left out.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$")]
     tenant: Option<TenantKey>,
     /// What the client keeps.
     session: Kind,

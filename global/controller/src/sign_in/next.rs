@@ -35,7 +35,7 @@ struct Next {
     /// From the step before.
     ticket: String,
     /// For `select-tenant`: id or slug.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$")]
     tenant: Option<TenantKey>,
     /// For `second-factor`: the six digits of the app, or a recovery code.
     #[schema(value_type = Option<String>)]

@@ -29,7 +29,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[serde(deny_unknown_fields)]
 struct AskReset {
     /// By which you sign in.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = Email, max_length = 254)]
     email: Email,
 }
 

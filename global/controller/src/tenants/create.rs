@@ -32,7 +32,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[serde(deny_unknown_fields)]
 struct NewTenant {
     /// For addresses and commands; never used again.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     slug: Slug,
     /// For people.
     name: Text<100>,
@@ -44,7 +44,7 @@ struct NewTenant {
 #[serde(deny_unknown_fields)]
 struct FirstAdmin {
     /// By which the person signs in.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = Email, max_length = 254)]
     email: Email,
     /// How the person is shown.
     display_name: Text<100>,

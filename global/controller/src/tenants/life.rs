@@ -53,7 +53,7 @@ struct Reason {
 
 /// Suspends a tenant, or suspends it for another cause.
 #[utoipa::path(post, path = "/v1/tenants/{id}/suspend", operation_id = "suspendTenant", tag = "tenants",
-    params(("id" = String, Path, description = "Id or slug")), request_body = Suspension,
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug")), request_body = Suspension,
     responses((status = 200, description = "The tenant", body = Tenant),
               (status = 409, description = "It cannot be suspended from where it stands")))]
 async fn suspend(
@@ -73,7 +73,7 @@ async fn suspend(
 
 /// Makes a suspended tenant active again.
 #[utoipa::path(post, path = "/v1/tenants/{id}/resume", operation_id = "resumeTenant", tag = "tenants",
-    params(("id" = String, Path, description = "Id or slug")), request_body = Reason,
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug")), request_body = Reason,
     responses((status = 200, description = "The tenant", body = Tenant),
               (status = 409, description = "It is not suspended")))]
 async fn resume(
@@ -88,7 +88,7 @@ async fn resume(
 
 /// Begins the deletion of a tenant: from now on only exports work, and its workloads stop. It can be restored.
 #[utoipa::path(post, path = "/v1/tenants/{id}/delete", operation_id = "deleteTenant", tag = "tenants",
-    params(("id" = String, Path, description = "Id or slug")), request_body = Reason,
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug")), request_body = Reason,
     responses((status = 200, description = "The tenant", body = Tenant),
               (status = 409, description = "It is held, or its deletion has begun")))]
 async fn delete(
@@ -103,7 +103,7 @@ async fn delete(
 
 /// Stops the deletion of a tenant. It is held, so that nothing deletes it while somebody looks; resume it then.
 #[utoipa::path(post, path = "/v1/tenants/{id}/restore", operation_id = "restoreTenant", tag = "tenants",
-    params(("id" = String, Path, description = "Id or slug")), request_body = Reason,
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug")), request_body = Reason,
     responses((status = 200, description = "The tenant", body = Tenant),
               (status = 409, description = "It is not being deleted")))]
 async fn restore(

@@ -70,7 +70,7 @@ async fn list(State(app): State<App>, who: Who, list: List<Filter>) -> Result<Js
 
 /// One tenant.
 #[utoipa::path(get, path = "/v1/tenants/{id}", operation_id = "readTenant", tag = "tenants",
-    params(("id" = String, Path, description = "Id or slug")),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug")),
     responses((status = 200, description = "The tenant", body = Tenant, headers(("ETag" = String, description = "Its version")))))]
 async fn read(State(app): State<App>, who: Who, Path(key): Path<TenantKey>) -> Result<Versioned<Tenant>, Problem> {
     let _permit = who.check::<perm::tenant::Read>(&app, Target::System)?;

@@ -23,10 +23,10 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Tenant {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^ten_[0-9a-f]{32}$")]
     pub id: TenantId,
     /// Its slug, never used again.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     pub slug: Slug,
     /// Its name.
     pub name: String,

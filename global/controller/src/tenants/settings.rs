@@ -42,7 +42,7 @@ pub(super) enum Demand {
 
 /// The settings of the tenant in force.
 #[utoipa::path(get, path = "/v1/tenants/{id}/settings", operation_id = "readTenantSettings", tag = "tenants",
-    params(("id" = String, Path, description = "Id or slug of the tenant in force")),
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force")),
     responses((status = 200, description = "The settings", body = Settings)))]
 async fn read(State(app): State<App>, who: Who, Path(key): Path<TenantKey>) -> Result<Json<Settings>, Problem> {
     let tenant = key.of_seat(&who)?;
@@ -55,7 +55,7 @@ async fn read(State(app): State<App>, who: Who, Path(key): Path<TenantKey>) -> R
 
 /// Puts these settings in force. Where they begin to ask for a second factor, sessions that were begun without one end.
 #[utoipa::path(put, path = "/v1/tenants/{id}/settings", operation_id = "writeTenantSettings", tag = "tenants",
-    params(("id" = String, Path, description = "Id or slug of the tenant in force")), request_body = Settings,
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force")), request_body = Settings,
     responses((status = 200, description = "They are in force", body = Settings),
               (status = 409, description = "You would lock yourself out: sign in with a second factor of your own first")))]
 async fn write(

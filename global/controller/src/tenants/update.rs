@@ -30,7 +30,7 @@ struct TenantChange {
 
 /// Changes a tenant's name; a connected region learns of it within a second.
 #[utoipa::path(patch, path = "/v1/tenants/{id}", operation_id = "updateTenant", tag = "tenants",
-    params(("id" = String, Path, description = "Id or slug")), request_body = TenantChange,
+    params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug")), request_body = TenantChange,
     responses((status = 200, description = "The tenant", body = Tenant,
                headers(("ETag" = String, description = "Its version"))),
               (status = 409, description = "It is being deleted")))]

@@ -28,7 +28,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[serde(deny_unknown_fields)]
 struct Invite {
     /// By which the person will sign in.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = Email, max_length = 254)]
     email: Email,
     /// How the person is shown.
     display_name: Text<100>,

@@ -53,7 +53,7 @@ async fn list(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<
 
 /// One person of the tenant in force.
 #[utoipa::path(get, path = "/v1/users/{id}", operation_id = "readUser", tag = "users",
-    params(("id" = String, Path, description = "Id of the person")),
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person")),
     responses((status = 200, description = "The person", body = Member,
                headers(("ETag" = String, description = "Version of the person; memberships have their own")))))]
 async fn read(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Result<Versioned<Member>, Problem> {

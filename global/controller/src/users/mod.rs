@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 #[schema(as = User)]
 pub struct UserBrief {
     /// The person's id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^usr_[0-9a-f]{32}$")]
     pub id: UserId,
     /// The address.
     pub email: String,

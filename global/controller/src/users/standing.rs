@@ -30,7 +30,7 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[serde(deny_unknown_fields)]
 struct ByEmail {
     /// By which the person signs in. In the body, since an address has no place in a log.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, format = Email, max_length = 254)]
     email: Email,
 }
 
@@ -59,7 +59,7 @@ async fn by_email(State(app): State<App>, who: Who, Json(input): Json<ByEmail>) 
 
 /// One person, whichever tenants they belong to.
 #[utoipa::path(get, path = "/v1/federation-users/{id}", operation_id = "readFederationUser", tag = "users",
-    params(("id" = String, Path, description = "Id of the person")),
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person")),
     responses((status = 200, description = "The person", body = UserBrief)))]
 async fn read(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Result<Json<UserBrief>, Problem> {
     let _permit = who.check::<perm::federation_user::Read>(&app, Target::System)?;
@@ -71,7 +71,7 @@ async fn read(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Resul
 
 /// Disables a person's account in the whole federation and ends all its sessions.
 #[utoipa::path(post, path = "/v1/federation-users/{id}/disable", operation_id = "disableFederationUser", tag = "users",
-    params(("id" = String, Path, description = "Id of the person")), request_body = Reason,
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person")), request_body = Reason,
     responses((status = 200, description = "The person", body = UserBrief),
               (status = 409, description = "It is disabled already, is your own, or the last administrator's")))]
 async fn disable(
@@ -90,7 +90,7 @@ async fn disable(
 
 /// Lets a disabled account sign in again. What it may do is what it might before.
 #[utoipa::path(post, path = "/v1/federation-users/{id}/enable", operation_id = "enableFederationUser", tag = "users",
-    params(("id" = String, Path, description = "Id of the person")), request_body = Reason,
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person")), request_body = Reason,
     responses((status = 200, description = "The person", body = UserBrief),
               (status = 409, description = "It is not disabled")))]
 async fn enable(

@@ -33,7 +33,7 @@ struct UserChange {
 
 /// Changes how a person of the tenant in force is shown.
 #[utoipa::path(patch, path = "/v1/users/{id}", operation_id = "updateUser", tag = "users",
-    params(("id" = String, Path, description = "Id of the person")), request_body = UserChange,
+    params(("id" = String, Path, pattern = "^usr_[0-9a-f]{32}$", description = "Id of the person")), request_body = UserChange,
     responses((status = 200, description = "The person", body = Member,
                headers(("ETag" = String, description = "Version of the person; memberships have their own"))),
               (status = 409, description = "The person does not belong to this tenant alone")))]

@@ -1058,7 +1058,10 @@ export interface components {
             reason: components["schemas"]["Text200"];
         };
         AskReset: {
-            /** @description By which you sign in. */
+            /**
+             * Format: email
+             * @description By which you sign in.
+             */
             email: string;
         };
         /** @description Who asks to be let in. */
@@ -1114,7 +1117,10 @@ export interface components {
             kind: string;
         };
         ByEmail: {
-            /** @description By which the person signs in. In the body, since an address has no place in a log. */
+            /**
+             * Format: email
+             * @description By which the person signs in. In the body, since an address has no place in a log.
+             */
             email: string;
         };
         /** @enum {string} */
@@ -1248,7 +1254,10 @@ export interface components {
         FirstAdmin: {
             /** @description How the person is shown. */
             display_name: components["schemas"]["Text100"];
-            /** @description By which the person signs in. */
+            /**
+             * Format: email
+             * @description By which the person signs in.
+             */
             email: string;
         };
         GrantEntitlement: {
@@ -1268,7 +1277,10 @@ export interface components {
             until?: string | null;
         };
         GrantMembership: {
-            /** @description Whom, by address, when not by id. */
+            /**
+             * Format: email
+             * @description Whom, by address, when not by id.
+             */
             email?: string | null;
             /** @description Ids of the only regions it reaches; all the tenant is entitled to when absent. */
             regions?: string[] | null;
@@ -1302,7 +1314,10 @@ export interface components {
         Invite: {
             /** @description How the person is shown. */
             display_name: components["schemas"]["Text100"];
-            /** @description By which the person will sign in. */
+            /**
+             * Format: email
+             * @description By which the person will sign in.
+             */
             email: string;
             /**
              * @description True makes the person at once, with a password to hand over; false invites by mail. Left out it is by mail wherever the
@@ -1506,6 +1521,13 @@ export interface components {
             tenants?: components["schemas"]["TenantName"][] | null;
             /** @description Good once, for a few minutes. */
             ticket: string;
+        };
+        /** @description A refusal in the form of RFC 6749, section 5.2. */
+        OAuthError: {
+            /** @description Which. */
+            error: string;
+            /** @description One sentence. */
+            error_description: string;
         };
         /** @description One page of a list. */
         Page_AuditRow: {
@@ -2279,7 +2301,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["OAuthError"];
                 };
             };
             /** @description `invalid_client` */
@@ -2288,7 +2310,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["OAuthError"];
                 };
             };
             /** @description Request Timeout */
@@ -2384,7 +2406,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["OAuthError"];
                 };
             };
             /** @description `invalid_client` */
@@ -2393,7 +2415,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["OAuthError"];
                 };
             };
             /** @description Request Timeout */

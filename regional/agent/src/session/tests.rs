@@ -4,7 +4,7 @@ use axum::{
     Extension, Router,
     body::Bytes,
     extract::{Request, State as Handed},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::post,
@@ -17,6 +17,7 @@ use exarch_common_crypto::{
 };
 use exarch_common_http::{
     Json, Problem,
+    client::ReceivedProblem,
     serve::{AlpnService, ClientCertificate, Connections, Peer, Protocol, ServeOptions, TlsListener, serve_tls},
 };
 use exarch_common_wire::names;
@@ -401,6 +402,48 @@ async fn a_session_that_the_gateway_forgot_is_replaced_and_one_of_before_is_no_r
     let newest = link.client().await;
     let refused = call(&newest).await.unwrap_err();
     link.heed(&newest, &refused);
+    assert!(is_woken(&session).await);
+}
+
+/// Timers stand still while a host sleeps; here they run, and only the clocks move, by more than any timer would have waited.
+#[tokio::test]
+async fn a_host_that_slept_until_its_certificate_was_over_is_back_at_its_next_look() {
+    for (what, both) in [("it slept", true), ("its clock was set", false)] {
+        let scene = Scene::new(0).await;
+        let (ambient, clock) = Ambient::manual(Ambient::system().now(), 5);
+        let state = State::open(scene.dir.path()).unwrap();
+        let identity = state.identity().unwrap();
+        let (session, _link) = Session::new(ambient, state, &identity).unwrap();
+        let mut resting = std::pin::pin!(session.rest(Duration::from_secs(300)));
+        let early = tokio::time::timeout(Duration::from_millis(100), &mut resting).await;
+        assert!(early.is_err(), "{what}: it does not rest");
+        match both {
+            true => clock.advance(Duration::from_secs(8 * 86_400)),
+            false => clock.step_wall(time::Duration::days(8)),
+        }
+        let back = tokio::time::timeout(GLANCE * 2, resting).await;
+        assert!(back.is_ok(), "{what}: it rests on");
+        // What has been tried is not tried again at once.
+        let again = tokio::time::timeout(GLANCE * 2, session.rest(Duration::from_secs(300))).await;
+        assert!(again.is_err(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_over_at_the_gateway_wakes_the_session() {
+    let scene = Scene::new(0).await;
+    let (session, link) = scene.start();
+    session.pass().await.unwrap();
+    let newest = link.client().await;
+    let problem = Problem::unauthorized("certificate-expired");
+    link.heed(
+        &newest,
+        &ClientError::Problem(Box::new(ReceivedProblem {
+            document: problem.document().clone(),
+            retry_after: None,
+            headers: HeaderMap::default(),
+        })),
+    );
     assert!(is_woken(&session).await);
 }
 

@@ -35,7 +35,7 @@ pub(super) async fn list_agents(
 }
 
 /// Show an agent.
-#[utoipa::path(get, path = "/v1/agents/{id}", tag = "agents", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/agents/{id}", tag = "agents", params(("id" = String, Path, pattern = "^agt_[0-9a-f]{32}$")),
     responses((status = 200, body = AgentOut)))]
 pub(super) async fn get_agent(
     State(app): State<App>,
@@ -50,7 +50,7 @@ pub(super) async fn get_agent(
 }
 
 /// Approve an agent that waits for it.
-#[utoipa::path(post, path = "/v1/agents/{id}/approve", tag = "agents", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/v1/agents/{id}/approve", tag = "agents", params(("id" = String, Path, pattern = "^agt_[0-9a-f]{32}$")), responses(
     (status = 200, body = AgentOut), (status = 409, description = "`agent-not-pending`")))]
 pub(super) async fn approve_agent(
     State(app): State<App>,
@@ -74,7 +74,7 @@ pub(super) struct SuspendAgent {
 
 /// Suspend an agent: its sessions are worth nothing until it is resumed, its connections end, and its workloads stop with
 /// their leases.
-#[utoipa::path(post, path = "/v1/agents/{id}/suspend", tag = "agents", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/agents/{id}/suspend", tag = "agents", params(("id" = String, Path, pattern = "^agt_[0-9a-f]{32}$")),
     request_body = Option<SuspendAgent>, responses(
     (status = 200, body = AgentOut), (status = 409, description = "`agent-not-active`")))]
 pub(super) async fn suspend_agent(
@@ -102,7 +102,7 @@ pub(super) async fn suspend_agent(
 }
 
 /// Let a suspended agent work again; it opens a session by itself.
-#[utoipa::path(post, path = "/v1/agents/{id}/resume", tag = "agents", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/v1/agents/{id}/resume", tag = "agents", params(("id" = String, Path, pattern = "^agt_[0-9a-f]{32}$")), responses(
     (status = 200, body = AgentOut), (status = 409, description = "`agent-not-suspended`")))]
 pub(super) async fn resume_agent(
     State(app): State<App>,
@@ -119,7 +119,7 @@ pub(super) async fn resume_agent(
 }
 
 /// Remove an agent that does not work any more: it is not listed, and never comes back.
-#[utoipa::path(delete, path = "/v1/agents/{id}", tag = "agents", params(("id" = String, Path)), responses(
+#[utoipa::path(delete, path = "/v1/agents/{id}", tag = "agents", params(("id" = String, Path, pattern = "^agt_[0-9a-f]{32}$")), responses(
     (status = 204), (status = 409, description = "`agent-active`, `agent-already-removed`")))]
 pub(super) async fn remove_agent(
     State(app): State<App>,
@@ -153,7 +153,7 @@ pub(super) struct RevokeAgent {
 }
 
 /// Revoke an agent for good: its certificate and sessions are worth nothing from now on, and its connections end.
-#[utoipa::path(post, path = "/v1/agents/{id}/revoke", tag = "agents", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/agents/{id}/revoke", tag = "agents", params(("id" = String, Path, pattern = "^agt_[0-9a-f]{32}$")),
     request_body = Option<RevokeAgent>, responses(
     (status = 200, body = AgentOut), (status = 409, description = "`agent-already-revoked`")))]
 pub(super) async fn revoke_agent(

@@ -21,7 +21,7 @@ use serde_json::json;
 
 /// Let a quarantined or active agent in again, under its id and with another key: a token for its genuine host, 15 minutes, one
 /// use. Its old key is worth nothing once the token is used.
-#[utoipa::path(post, path = "/v1/agents/{id}/re-enrol", tag = "agents", params(("id" = String, Path)), responses(
+#[utoipa::path(post, path = "/v1/agents/{id}/re-enrol", tag = "agents", params(("id" = String, Path, pattern = "^agt_[0-9a-f]{32}$")), responses(
     (status = 201, body = NewTokenOut), (status = 409, description = "`agent-not-re-enrollable`")))]
 pub(super) async fn re_enrol_agent(
     State(app): State<App>,

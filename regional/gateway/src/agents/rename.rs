@@ -18,13 +18,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct AgentChange {
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     #[serde(default)]
     name: Option<Slug>,
 }
 
 /// Give an agent another name. Its identity is its id: certificate, sessions and leases stay as they are.
-#[utoipa::path(patch, path = "/v1/agents/{id}", tag = "agents", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/v1/agents/{id}", tag = "agents", params(("id" = String, Path, pattern = "^agt_[0-9a-f]{32}$")),
     request_body = AgentChange, responses(
     (status = 200, body = AgentOut),
     (status = 409, description = "`agent-name-taken`, `agent-ended`")))]

@@ -12,7 +12,7 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub(super) struct AgentFilter {
     /// In this cluster alone.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^clu_[0-9a-f]{32}$")]
     pub(super) cluster_id: Option<ClusterId>,
     /// In this state alone.
     pub(super) state: Option<AgentState>,
@@ -21,12 +21,12 @@ pub(super) struct AgentFilter {
 /// One agent.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct AgentOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^agt_[0-9a-f]{32}$")]
     pub(super) id: AgentId,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     pub(super) cluster_id: ClusterId,
     /// The host it was enrolled for, if its token named one.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^hst_[0-9a-f]{32}$")]
     pub(super) host_id: Option<HostId>,
     pub(super) name: String,
     pub(super) state: AgentState,
@@ -61,11 +61,11 @@ impl AgentOut {
 /// One bootstrap token, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct TokenOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^tok_[0-9a-f]{32}$")]
     pub(super) id: TokenId,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     pub(super) cluster_id: ClusterId,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^hst_[0-9a-f]{32}$")]
     pub(super) host_id: Option<HostId>,
     /// The name that its agent gets; without one the agent brings its own.
     pub(super) name: Option<String>,
@@ -84,6 +84,6 @@ pub(super) struct TokenOut {
     /// The address of its use.
     pub(super) spent_from: Option<String>,
     /// The agent that it let in.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^agt_[0-9a-f]{32}$")]
     pub(super) spent_by: Option<AgentId>,
 }

@@ -45,7 +45,7 @@ pub(super) struct AuditFilter {
 pub(super) struct AuditRow {
     /// Counts up in the tenant without a gap.
     seq: u64,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^aud_[0-9a-f]{32}$")]
     id: AuditId,
     #[serde(with = "time::serde::rfc3339")]
     at: OffsetDateTime,
@@ -62,9 +62,9 @@ pub(super) struct AuditRow {
     /// What is since.
     #[schema(value_type = Option<Object>)]
     after: Option<Value>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^dec_[0-9a-f]{32}$")]
     decision_id: Option<DecisionId>,
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^req_[0-9a-f]{32}$")]
     request_id: Option<RequestId>,
     /// Network address.
     address: Option<String>,

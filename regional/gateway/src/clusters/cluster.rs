@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Cluster {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     pub id: ClusterId,
     /// Its name, unique in the tenant.
     pub name: String,

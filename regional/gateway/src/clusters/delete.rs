@@ -15,7 +15,7 @@ use exarch_common_pg::TenantTx;
 use serde_json::json;
 
 /// Delete a cluster in which nothing is left. Its open bootstrap tokens let nobody in any more.
-#[utoipa::path(delete, path = "/v1/clusters/{id}", tag = "clusters", params(("id" = String, Path), IfMatch),
+#[utoipa::path(delete, path = "/v1/clusters/{id}", tag = "clusters", params(("id" = String, Path, pattern = "^clu_[0-9a-f]{32}$"), IfMatch),
     responses(
     (status = 204),
     (status = 409, description = "`cluster-not-empty`, with how many hosts, agents, resources and workloads are left")))]

@@ -10,7 +10,7 @@ use exarch_common_base::ClusterId;
 use exarch_common_http::{Path, Problem, Versioned};
 
 /// Show a cluster.
-#[utoipa::path(get, path = "/v1/clusters/{id}", tag = "clusters", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/clusters/{id}", tag = "clusters", params(("id" = String, Path, pattern = "^clu_[0-9a-f]{32}$")),
     responses((status = 200, body = Cluster)))]
 pub(super) async fn get_cluster(
     State(app): State<App>,

@@ -18,13 +18,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ClusterChange {
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the tenant.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     #[serde(default)]
     name: Option<Slug>,
 }
 
 /// Change a cluster.
-#[utoipa::path(patch, path = "/v1/clusters/{id}", tag = "clusters", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/v1/clusters/{id}", tag = "clusters", params(("id" = String, Path, pattern = "^clu_[0-9a-f]{32}$")),
     request_body = ClusterChange, responses(
     (status = 200, body = Cluster),
     (status = 409, description = "`cluster-name-taken`")))]

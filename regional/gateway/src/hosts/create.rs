@@ -22,10 +22,10 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct NewHost {
     /// Its cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     cluster_id: ClusterId,
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     name: Slug,
 }
 

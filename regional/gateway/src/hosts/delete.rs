@@ -15,7 +15,7 @@ use exarch_common_pg::TenantTx;
 use serde_json::json;
 
 /// Delete a host on which no agent is left. Its open bootstrap tokens let nobody in any more.
-#[utoipa::path(delete, path = "/v1/hosts/{id}", tag = "hosts", params(("id" = String, Path), IfMatch),
+#[utoipa::path(delete, path = "/v1/hosts/{id}", tag = "hosts", params(("id" = String, Path, pattern = "^hst_[0-9a-f]{32}$"), IfMatch),
     responses(
     (status = 204),
     (status = 409, description = "`host-has-agent`, with its name")))]

@@ -11,7 +11,7 @@ use exarch_common_http::{Path, Problem, Versioned};
 use exarch_common_pg::TenantTx;
 
 /// Show a host.
-#[utoipa::path(get, path = "/v1/hosts/{id}", tag = "hosts", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/hosts/{id}", tag = "hosts", params(("id" = String, Path, pattern = "^hst_[0-9a-f]{32}$")),
     responses((status = 200, body = Host)))]
 pub(super) async fn get_host(
     State(app): State<App>,

@@ -9,10 +9,10 @@ use utoipa::ToSchema;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Host {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^hst_[0-9a-f]{32}$")]
     pub id: HostId,
     /// Its cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     pub cluster_id: ClusterId,
     /// Its name, unique in the cluster.
     pub name: String,

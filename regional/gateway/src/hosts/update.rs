@@ -18,13 +18,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct HostChange {
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     #[serde(default)]
     name: Option<Slug>,
 }
 
 /// Change a host.
-#[utoipa::path(patch, path = "/v1/hosts/{id}", tag = "hosts", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/v1/hosts/{id}", tag = "hosts", params(("id" = String, Path, pattern = "^hst_[0-9a-f]{32}$")),
     request_body = HostChange, responses(
     (status = 200, body = Host),
     (status = 409, description = "`host-name-taken`")))]

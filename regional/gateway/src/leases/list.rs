@@ -37,7 +37,7 @@ pub(super) async fn list_leases(
 }
 
 /// Show a lease.
-#[utoipa::path(get, path = "/v1/leases/{id}", tag = "leases", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/leases/{id}", tag = "leases", params(("id" = String, Path, pattern = "^lse_[0-9a-f]{32}$")),
     responses((status = 200, body = LeaseOut)))]
 pub(super) async fn get_lease(
     State(app): State<App>,

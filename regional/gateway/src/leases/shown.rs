@@ -12,10 +12,10 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub(super) struct LeaseFilter {
     /// On this resource alone.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^res_[0-9a-f]{32}$")]
     pub(super) resource_id: Option<ResourceId>,
     /// Of this agent alone.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^agt_[0-9a-f]{32}$")]
     pub(super) agent_id: Option<AgentId>,
     /// In this state alone.
     pub(super) state: Option<LeaseState>,
@@ -24,16 +24,16 @@ pub(super) struct LeaseFilter {
 /// One lease.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct LeaseOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^lse_[0-9a-f]{32}$")]
     pub(super) id: LeaseId,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     pub(super) cluster_id: ClusterId,
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^res_[0-9a-f]{32}$")]
     pub(super) resource_id: ResourceId,
     /// The resource's name.
     pub(super) resource: String,
     /// The holder.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^agt_[0-9a-f]{32}$")]
     pub(super) agent_id: AgentId,
     /// The holder's name.
     pub(super) agent: String,

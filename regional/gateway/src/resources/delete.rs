@@ -15,7 +15,7 @@ use serde_json::json;
 
 /// Delete a resource that nobody holds and no workload uses. The fences given for it are remembered for ever; a new resource of
 /// the same name is another resource, for a volume of its own.
-#[utoipa::path(delete, path = "/v1/resources/{id}", tag = "resources", params(("id" = String, Path), IfMatch),
+#[utoipa::path(delete, path = "/v1/resources/{id}", tag = "resources", params(("id" = String, Path, pattern = "^res_[0-9a-f]{32}$"), IfMatch),
     responses(
     (status = 204),
     (status = 409, description = "`lease-held` with `holder` and `remaining_ms`, or `resource-in-use` with the workload's name")))]

@@ -25,7 +25,7 @@ pub(super) struct Shown {
 }
 
 /// Show a resource and the highest fence given for it.
-#[utoipa::path(get, path = "/v1/resources/{id}", tag = "resources", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/resources/{id}", tag = "resources", params(("id" = String, Path, pattern = "^res_[0-9a-f]{32}$")),
     responses((status = 200, body = Shown)))]
 pub(super) async fn get_resource(
     State(app): State<App>,

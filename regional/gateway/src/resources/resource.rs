@@ -35,10 +35,10 @@ impl ResourceKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Resource {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^res_[0-9a-f]{32}$")]
     pub id: ResourceId,
     /// Its cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     pub cluster_id: ClusterId,
     /// Its name, unique in the cluster.
     pub name: String,

@@ -22,7 +22,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ResourceChange {
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     #[serde(default)]
     name: Option<Slug>,
     /// How long the next lease on it lasts, in milliseconds; one that is held keeps its own.
@@ -32,7 +32,7 @@ pub(super) struct ResourceChange {
 }
 
 /// Change a resource.
-#[utoipa::path(patch, path = "/v1/resources/{id}", tag = "resources", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/v1/resources/{id}", tag = "resources", params(("id" = String, Path, pattern = "^res_[0-9a-f]{32}$")),
     request_body = ResourceChange, responses(
     (status = 200, body = Resource),
     (status = 409, description = "`resource-name-taken`")))]

@@ -26,13 +26,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct NewWorkload {
     /// Its cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     cluster_id: ClusterId,
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     name: Slug,
     /// What must be leased before it starts; of the same cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^res_[0-9a-f]{32}$")]
     resource_id: ResourceId,
     /// How it runs.
     driver: WorkloadDriver,

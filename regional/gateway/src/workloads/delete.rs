@@ -13,7 +13,7 @@ use exarch_common_pg::TenantTx;
 use serde_json::json;
 
 /// Delete a workload that runs nowhere and is to run nowhere.
-#[utoipa::path(delete, path = "/v1/workloads/{id}", tag = "workloads", params(("id" = String, Path), IfMatch),
+#[utoipa::path(delete, path = "/v1/workloads/{id}", tag = "workloads", params(("id" = String, Path, pattern = "^wrk_[0-9a-f]{32}$"), IfMatch),
     responses(
     (status = 204),
     (status = 409, description = "`workload-running` with the agent's name")))]

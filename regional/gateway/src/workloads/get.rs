@@ -11,7 +11,7 @@ use exarch_common_http::{Path, Problem, Versioned};
 use exarch_common_pg::TenantTx;
 
 /// Show a workload, the agents it is assigned to and what they say of it.
-#[utoipa::path(get, path = "/v1/workloads/{id}", tag = "workloads", params(("id" = String, Path)),
+#[utoipa::path(get, path = "/v1/workloads/{id}", tag = "workloads", params(("id" = String, Path, pattern = "^wrk_[0-9a-f]{32}$")),
     responses((status = 200, body = Workload)))]
 pub(super) async fn get_workload(
     State(app): State<App>,

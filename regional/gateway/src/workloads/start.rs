@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct Start {
     /// On this agent, of the workload's cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^agt_[0-9a-f]{32}$")]
     agent_id: AgentId,
     /// While another agent holds the lease: wait for it instead of being refused.
     #[serde(default)]
@@ -27,7 +27,7 @@ pub(super) struct Start {
 }
 
 /// Start a workload on an agent. The agent is told; it starts the workload once it holds the lease.
-#[utoipa::path(post, path = "/v1/workloads/{id}/start", tag = "workloads", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/workloads/{id}/start", tag = "workloads", params(("id" = String, Path, pattern = "^wrk_[0-9a-f]{32}$")),
     request_body = Start, responses(
     (status = 202, body = Workload),
     (status = 409, description = "`lease-held` with `holder` and `remaining_ms`, or `agent-not-active`")))]

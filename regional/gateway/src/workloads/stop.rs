@@ -18,13 +18,13 @@ use utoipa::ToSchema;
 #[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct Stop {
     /// On this agent alone; everywhere when absent.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^agt_[0-9a-f]{32}$")]
     #[serde(default)]
     agent_id: Option<AgentId>,
 }
 
 /// Stop a workload on one agent, or on all of them. The agents are told; each releases the lease once nothing is left.
-#[utoipa::path(post, path = "/v1/workloads/{id}/stop", tag = "workloads", params(("id" = String, Path)),
+#[utoipa::path(post, path = "/v1/workloads/{id}/stop", tag = "workloads", params(("id" = String, Path, pattern = "^wrk_[0-9a-f]{32}$")),
     request_body = Option<Stop>, responses((status = 202, body = Workload)))]
 pub(super) async fn stop_workload(
     State(app): State<App>,

@@ -23,7 +23,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct WorkloadChange {
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     #[serde(default)]
     name: Option<Slug>,
     /// How it runs, as a whole.
@@ -32,7 +32,7 @@ pub(super) struct WorkloadChange {
 }
 
 /// Change a workload that is to run nowhere at the moment. It runs as it is then from the next start on.
-#[utoipa::path(patch, path = "/v1/workloads/{id}", tag = "workloads", params(("id" = String, Path)),
+#[utoipa::path(patch, path = "/v1/workloads/{id}", tag = "workloads", params(("id" = String, Path, pattern = "^wrk_[0-9a-f]{32}$")),
     request_body = WorkloadChange, responses(
     (status = 200, body = Workload),
     (status = 409, description = "`workload-running` with the agent's name, or `workload-name-taken`")))]

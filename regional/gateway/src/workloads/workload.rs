@@ -15,15 +15,15 @@ const LONGEST: usize = 4096;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Workload {
     /// Its id.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^wrk_[0-9a-f]{32}$")]
     pub id: WorkloadId,
     /// Its cluster.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     pub cluster_id: ClusterId,
     /// Its name, unique in the cluster.
     pub name: String,
     /// What must be leased before it starts.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^res_[0-9a-f]{32}$")]
     pub resource_id: ResourceId,
     /// How it runs.
     pub driver: WorkloadDriver,
@@ -85,7 +85,7 @@ impl Desired {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Assigned {
     /// The agent.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^agt_[0-9a-f]{32}$")]
     pub agent_id: AgentId,
     /// Its name.
     pub agent: String,

@@ -30,14 +30,14 @@ use utoipa::ToSchema;
 #[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct CreateToken {
     /// The cluster its agent will work in.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
     cluster_id: ClusterId,
     /// The host its agent will run on.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^hst_[0-9a-f]{32}$")]
     #[serde(default)]
     host_id: Option<HostId>,
     /// The name its agent gets; without one the agent brings its own.
-    #[schema(value_type = Option<String>)]
+    #[schema(value_type = Option<String>, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
     #[serde(default)]
     name: Option<Slug>,
     /// Its agent needs no approval; needs `agent.approve` now.
@@ -48,7 +48,7 @@ pub(super) struct CreateToken {
 /// A new token; it is shown this once.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct NewTokenOut {
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^tok_[0-9a-f]{32}$")]
     id: TokenId,
     /// The token itself. Whoever has it may enrol one agent.
     token: String,
@@ -185,7 +185,7 @@ pub(super) async fn list_bootstrap_tokens(
 }
 
 /// Revoke a bootstrap token that was not used yet.
-#[utoipa::path(delete, path = "/v1/bootstrap-tokens/{id}", tag = "agents", params(("id" = String, Path)),
+#[utoipa::path(delete, path = "/v1/bootstrap-tokens/{id}", tag = "agents", params(("id" = String, Path, pattern = "^tok_[0-9a-f]{32}$")),
     responses((status = 204), (status = 409, description = "`bootstrap-token-not-open`")))]
 pub(super) async fn revoke_bootstrap_token(
     State(app): State<App>,
