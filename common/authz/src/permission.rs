@@ -101,6 +101,8 @@ permissions! {
         read Read Read "Show a region: life cycle, health, certificates and the state of its passport.";
         register Register Write "Register a region and receive its join token.";
         update Update Write "Change a region's name and places.";
+        drain Drain Write "Drain a region, or put a drained one back in full service.";
+        remove Remove Write "Remove a region from the federation for good.";
     }
     tenant in System {
         list List Read "List the tenants of the federation.";

@@ -122,6 +122,8 @@ impl Role {
                     REGISTRY_READ.union(PermissionSet::named(&[
                         "region.register",
                         "region.update",
+                        "region.drain",
+                        "region.remove",
                         "tenant.create",
                         "tenant.update",
                         "tenant.suspend",

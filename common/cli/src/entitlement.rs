@@ -7,7 +7,7 @@ use crate::{
     tables::{Column, column},
     times,
 };
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use serde_json::json;
 
 const ENTITLEMENT: Kind = Kind {
@@ -42,12 +42,46 @@ pub enum Command {
         #[arg(long, value_name = "N")]
         leases: Option<u32>,
     },
+    /// Change an entitlement of --tenant; what is not named stays as it is
+    #[command(group = ArgGroup::new("change").required(true).multiple(true))]
+    Update {
+        /// Id, or the region's slug
+        #[arg(value_name = "ENTITLEMENT|REGION")]
+        entitlement: String,
+        /// Until when
+        #[arg(long, value_name = "TIME", value_parser = times::instant, group = "change")]
+        until: Option<String>,
+        /// It does not end by itself
+        #[arg(long, group = "change", conflicts_with = "until")]
+        open: bool,
+        /// Clusters at most, or `unlimited`
+        #[arg(long, value_name = "N", value_parser = limit, group = "change")]
+        clusters: Option<Limit>,
+        /// Hosts at most, or `unlimited`
+        #[arg(long, value_name = "N", value_parser = limit, group = "change")]
+        hosts: Option<Limit>,
+        /// Leases active at one time at most, or `unlimited`
+        #[arg(long, value_name = "N", value_parser = limit, group = "change")]
+        leases: Option<Limit>,
+    },
     /// End an entitlement of --tenant
     Revoke {
         /// Id, or the region's slug
         #[arg(value_name = "ENTITLEMENT|REGION")]
         entitlement: String,
     },
+}
+
+/// A number, or none.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit(Option<u32>);
+
+fn limit(text: &str) -> Result<Limit, String> {
+    if text == "unlimited" {
+        return Ok(Limit(None));
+    }
+    let number = text.parse().map_err(|_| "expected a number, or unlimited".to_owned())?;
+    Ok(Limit(Some(number)))
 }
 
 const COLUMNS: &[Column] = &[
@@ -95,6 +129,27 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
                 }
             }
             cx.out.one(&global.post(&path, &body).await?)
+        }
+        Command::Update {
+            entitlement,
+            until,
+            open,
+            clusters,
+            hosts,
+            leases,
+        } => {
+            let id = names::resolve(&global, &ENTITLEMENT, &path, &entitlement, None).await?;
+            let mut body = json!({});
+            if open || until.is_some() {
+                body["until"] = json!(until);
+            }
+            for (key, most) in [("clusters", clusters), ("hosts", hosts), ("leases", leases)] {
+                if let Some(Limit(most)) = most {
+                    body["limits"][key] = json!(most);
+                }
+            }
+            let seen = global.look(&format!("{path}/{id}")).await?;
+            cx.out.one(&global.change(&seen, &body).await?)
         }
         Command::Revoke { entitlement } => {
             let id = names::resolve(&global, &ENTITLEMENT, &path, &entitlement, None).await?;

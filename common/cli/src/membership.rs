@@ -9,7 +9,7 @@ use crate::{
     times,
     user::USER,
 };
-use clap::Subcommand;
+use clap::{ArgGroup, Subcommand};
 use exarch_common_base::{RegionId, Slug};
 use serde_json::{Value, json};
 
@@ -41,6 +41,28 @@ pub enum Command {
         /// When it ends by itself
         #[arg(long, value_name = "TIME", value_parser = times::instant)]
         until: Option<String>,
+    },
+    /// Change a membership; what is not named stays as it is
+    #[command(group = ArgGroup::new("change").required(true).multiple(true))]
+    Update {
+        /// Id, or the person's address
+        #[arg(value_name = "MEMBERSHIP|EMAIL")]
+        membership: String,
+        /// A role in the place of those before; may be given several times
+        #[arg(long = "role", value_name = "ROLE", group = "change")]
+        roles: Vec<String>,
+        /// Only this region, by slug or id; may be given several times
+        #[arg(long = "only-region", value_name = "REGION", group = "change")]
+        regions: Vec<String>,
+        /// All regions of the tenant
+        #[arg(long, group = "change", conflicts_with = "regions")]
+        all_regions: bool,
+        /// When it ends by itself
+        #[arg(long, value_name = "TIME", value_parser = times::instant, group = "change")]
+        until: Option<String>,
+        /// It does not end by itself
+        #[arg(long, group = "change", conflicts_with = "until")]
+        open: bool,
     },
     /// End a membership, and the sessions that rest on it
     Revoke {
@@ -85,6 +107,30 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
                 body["until"] = json!(until);
             }
             cx.out.one(&global.post(&path, &body).await?)
+        }
+        Command::Update {
+            membership,
+            roles,
+            regions,
+            all_regions,
+            until,
+            open,
+        } => {
+            let id = names::resolve(&global, &MEMBERSHIP, &path, &membership, None).await?;
+            let mut body = json!({});
+            if !roles.is_empty() {
+                body["roles"] = json!(roles);
+            }
+            if all_regions {
+                body["regions"] = Value::Null;
+            } else if !regions.is_empty() {
+                body["regions"] = json!(region_ids(&global, &regions).await?);
+            }
+            if open || until.is_some() {
+                body["until"] = json!(until);
+            }
+            let seen = global.look(&format!("{path}/{id}")).await?;
+            cx.out.one(&global.change(&seen, &body).await?)
         }
         Command::Revoke { membership } => {
             let id = names::resolve(&global, &MEMBERSHIP, &path, &membership, None).await?;

@@ -5,7 +5,7 @@ use crate::{
     listing::{self, At, Listing},
     tables::{Column, column, number, state},
 };
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use exarch_common_base::Slug;
 use serde_json::{Value, json};
 
@@ -26,6 +26,29 @@ impl Mine {
         } else {
             Listing::new("regions", MINE, At::Global, "/v1/me/regions")
         })
+    }
+}
+
+/// One step in a region's life.
+#[derive(Args, Debug)]
+pub struct Step {
+    /// Its slug
+    #[arg(value_name = "REGION")]
+    slug: Slug,
+    /// For the audit, one sentence
+    #[arg(long)]
+    reason: String,
+}
+
+impl Step {
+    async fn take(&self, cx: &Context, action: &str) -> Result<(), Failure> {
+        let path = format!("/v1/regions/{}/{action}", self.slug);
+        let answer = cx
+            .global()
+            .await?
+            .post(&path, &json!({ "reason": self.reason }))
+            .await?;
+        cx.out.one(&answer)
     }
 }
 
@@ -57,6 +80,28 @@ pub enum Command {
         #[arg(long, value_name = "URL")]
         console_url: Option<String>,
     },
+    /// Change a region's name or places
+    #[command(group = ArgGroup::new("change").required(true).multiple(true))]
+    Update {
+        /// Its slug
+        #[arg(value_name = "REGION")]
+        slug: Slug,
+        /// Its name for people
+        #[arg(long, group = "change")]
+        name: Option<String>,
+        /// Where its users reach it
+        #[arg(long, group = "change")]
+        url: Option<String>,
+        /// Where its console is, when elsewhere
+        #[arg(long, value_name = "URL", group = "change")]
+        console_url: Option<String>,
+    },
+    /// Drain a region: what is there goes on, and no tenant is newly entitled to it
+    Drain(Step),
+    /// Put a draining region back in full service
+    Resume(Step),
+    /// Remove a draining region that no tenant is entitled to, for good
+    Remove(Step),
     /// Get a new join token, while no gateway has joined; those before it end
     Token {
         /// Its slug
@@ -114,6 +159,29 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             }
             let answer = cx.global().await?.post("/v1/regions", &body).await?;
             joins(cx, &slug, &answer)
+        }
+        Command::Update {
+            slug,
+            name,
+            url,
+            console_url,
+        } => {
+            let global = cx.global().await?;
+            let mut body = json!({});
+            for (key, value) in [("name", name), ("url", url), ("console_url", console_url)] {
+                if let Some(value) = value {
+                    body[key] = json!(value);
+                }
+            }
+            let seen = global.look(&format!("/v1/regions/{slug}")).await?;
+            cx.out.one(&global.change(&seen, &body).await?)
+        }
+        Command::Drain(step) => step.take(cx, "drain").await,
+        Command::Resume(step) => step.take(cx, "resume").await,
+        Command::Remove(step) => {
+            cx.confirm(&format!("The region {} is removed for good.", step.slug))
+                .await?;
+            step.take(cx, "remove").await
         }
         Command::Token { slug } => {
             let answer = cx

@@ -47,6 +47,15 @@ pub enum Command {
         #[arg(long, value_name = "NAME", requires = "admin_email")]
         admin_name: Option<String>,
     },
+    /// Give a tenant another name for people; its slug stays
+    Update {
+        /// Slug or id
+        #[arg(value_name = "TENANT")]
+        key: String,
+        /// Its new name
+        #[arg(long)]
+        name: String,
+    },
     /// Suspend a tenant: for billing it still reads, in an incident its administrators and auditors do, held it cannot be deleted
     Suspend {
         /// Slug or id
@@ -157,6 +166,11 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             }
             let answer = cx.global().await?.post("/v1/tenants", &body).await?;
             bootstrap::person(cx, &answer, &answer["admin"])
+        }
+        Command::Update { key, name } => {
+            let global = cx.global().await?;
+            let seen = global.look(&format!("/v1/tenants/{}", tenant_key(&key)?)).await?;
+            cx.out.one(&global.change(&seen, &json!({ "name": name })).await?)
         }
         Command::Suspend { key, cause, reason } => {
             step(cx, &key, "suspend", &json!({ "cause": cause, "reason": reason })).await

@@ -5,7 +5,7 @@ use crate::{
     bootstrap,
     context::Context,
     listing::{self, At, Listing},
-    names::Kind,
+    names::{self, Kind},
     tables::{Column, column, state},
 };
 use clap::{Args, Subcommand};
@@ -40,6 +40,15 @@ pub enum Command {
         /// Make the person at once, with a password that is shown once and handed over; without mail it is always so
         #[arg(long)]
         initial_password: bool,
+    },
+    /// Change how a person of the tenant in force is shown
+    Update {
+        /// Address or id
+        #[arg(value_name = "EMAIL|ID")]
+        person: String,
+        /// How the person is shown from now on
+        #[arg(long)]
+        name: String,
     },
     /// Show a person of any tenant, for the provider's staff
     Find {
@@ -127,6 +136,13 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
                     .done(&answer, &format!("An invitation is on its way to {email}."));
             }
             bootstrap::person(cx, &answer, &answer)
+        }
+        Command::Update { person, name } => {
+            let global = cx.global_in_tenant().await?;
+            let id = names::resolve(&global, &USER, "/v1/users", &person, None).await?;
+            let seen = global.look(&format!("/v1/users/{id}")).await?;
+            cx.out
+                .one(&global.change(&seen, &json!({ "display_name": name })).await?)
         }
         Command::Find { person } => cx.out.one(&person.found(&cx.global().await?).await?),
         Command::Disable { person, reason } => {

@@ -10,6 +10,7 @@ pub mod health;
 pub mod names;
 pub mod passport;
 pub mod service;
+pub mod tombstone;
 pub mod user_token;
 
 /// The protocol that this version speaks; it understands the one before as well.

@@ -80,7 +80,7 @@ fn refused(pointer: &str, reason: &str) -> Problem {
 #[utoipa::path(post, path = "/v1/tenants/{id}/entitlements", operation_id = "grantEntitlement", tag = "entitlements",
     params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant")), request_body = Grant,
     responses((status = 201, description = "The entitlement", body = Entitlement),
-              (status = 409, description = "The tenant is entitled to the region already, or is being deleted")))]
+              (status = 409, description = "The tenant is entitled to the region already, or is being deleted; or the region is being drained")))]
 async fn handler(
     State(app): State<App>,
     who: Who,
@@ -100,6 +100,11 @@ async fn handler(
     let region = regions::by_slug(tx.conn(), &input.region).await?;
     let region = region.filter(|region| region.lifecycle != LifeCycle::Removed);
     let region = region.ok_or_else(|| refused("/region", "names no region"))?;
+    if region.lifecycle == LifeCycle::Draining {
+        return Err(Problem::conflict("region-draining")
+            .detail("The region is being drained: nobody new is entitled to it.")
+            .error("/region", "is being drained"));
+    }
     let entitlement = Entitlement {
         id: app.ambient.id(),
         region: RegionName {

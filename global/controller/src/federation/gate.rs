@@ -1,11 +1,12 @@
 //! Before every request of a gateway: its service token. Certificate, key id and sender name the same region, the token is
 //! for this very request on this very connection, and it was not used before.
 use super::{PeerCaller, answers::ToSign, secrets, store};
-use crate::app::App;
+use crate::{app::App, regions};
 use axum::{
     body::Bytes,
     http::{header, request::Parts},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_base::RegionId;
 use exarch_common_crypto::jws;
 use exarch_common_http::{Gate, PeerBody, Problem, RouteKind, serve::Peer};
@@ -14,6 +15,7 @@ use exarch_common_wire::{
     federation::paths,
     names,
     service::{self, About, Refusal},
+    tombstone,
 };
 
 /// The gate of the protocol `exarch-up/1`.
@@ -28,6 +30,15 @@ pub(super) fn refused() -> Problem {
 /// As [`refused`], for a number that was spent before.
 pub(super) fn replayed() -> Problem {
     count("replay")
+}
+
+/// What a removed region hears, whatever it asks. No secret is left by which the answer could be signed: the tombstone is
+/// signed for itself.
+fn removed(tombstone: &[u8]) -> Problem {
+    let _ = count("removed");
+    Problem::gone("region-removed")
+        .detail("This region was removed from the federation.")
+        .with(tombstone::MEMBER, B64.encode(tombstone))
 }
 
 /// Why nobody was let in, for the counter.
@@ -74,8 +85,12 @@ impl Gate for PeerGate {
 
         let mut tx = SystemTx::begin(&app.app_pool, "service-token").await?;
         let known = store::known_peer(tx.conn(), region, &certificate.thumbprint).await?;
+        let tombstone = match known {
+            None => regions::tombstone(tx.conn(), region).await?,
+            Some(_) => None,
+        };
         tx.rollback().await?;
-        let known = known.ok_or_else(|| count("certificate"))?;
+        let known = known.ok_or_else(|| tombstone.map_or_else(|| count("certificate"), |signed| removed(&signed)))?;
         let unused = known
             .secrets
             .iter()

@@ -45,7 +45,19 @@ use sweep::SweepSpent;
 pub use tunnels::{Tunnel, Tunnels};
 
 use crate::health::Probing;
+use exarch_common_base::RegionId;
+use exarch_common_pg::DbError;
 use exarch_common_runtime::Nudge;
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+/// Ends everything by which a region's gateway may call and be called; for a region that is removed.
+///
+/// # Errors
+/// The database.
+pub async fn forget(conn: &mut PgConnection, region: RegionId, now: OffsetDateTime) -> Result<(), DbError> {
+    store::forget(conn, region, now).await
+}
 
 /// What the listener, the probes and the pushes of one process share. Cheap to clone.
 #[derive(Clone, Debug, Default)]

@@ -122,6 +122,25 @@ pub(super) async fn lock_region(conn: &mut PgConnection, region: RegionId) -> Re
     Ok(())
 }
 
+/// Ends all certificates and secrets of a region.
+pub(super) async fn forget(conn: &mut PgConnection, region: RegionId, now: OffsetDateTime) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.region_certificate SET revoked_at = $2 WHERE region_id = $1 AND revoked_at IS NULL",
+        region.uuid(),
+        now,
+    )
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query!(
+        "UPDATE gc.service_secret SET retired_at = $2 WHERE region_id = $1 AND retired_at IS NULL",
+        region.uuid(),
+        now,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 /// A secret that was retired.
 pub(super) struct RetiredSecret {
     pub region: RegionId,

@@ -52,6 +52,13 @@ impl Tunnels {
         open
     }
 
+    /// Ends those of a region.
+    pub fn close(&self, region: RegionId) {
+        for tunnel in self.of(region) {
+            tunnel.client.close();
+        }
+    }
+
     /// The regions that can be called from here.
     pub fn connected(&self) -> Vec<RegionId> {
         self.lock().keys().copied().collect()

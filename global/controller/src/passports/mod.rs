@@ -56,3 +56,12 @@ pub async fn section_version(
 pub async fn standings(conn: &mut PgConnection, regions: &[RegionId]) -> Result<Vec<Standing>, DbError> {
     store::standings(conn, regions).await
 }
+
+/// How many tenants are entitled to a region, now or later. Until the end of the transaction none is added.
+///
+/// # Errors
+/// The database.
+pub async fn entitled_tenants(conn: &mut PgConnection, region: RegionId) -> Result<i64, DbError> {
+    store::lock(conn, &[region]).await?;
+    store::tenants_of(conn, region).await
+}

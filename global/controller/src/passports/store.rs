@@ -73,6 +73,17 @@ pub(super) async fn lock(conn: &mut PgConnection, regions: &[RegionId]) -> Resul
     Ok(heads.collect())
 }
 
+/// How many tenants have a section.
+pub(super) async fn tenants_of(conn: &mut PgConnection, region: RegionId) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar!(
+        r#"SELECT count(*) AS "many!" FROM gc.passport_section
+            WHERE region_id = $1 AND starts_with(id, 'tenant/') AND contents IS NOT NULL"#,
+        region.uuid()
+    )
+    .fetch_one(conn)
+    .await?)
+}
+
 pub(super) async fn all_regions(conn: &mut PgConnection) -> Result<Vec<RegionId>, DbError> {
     let ids = sqlx::query_scalar!("SELECT id FROM gc.region WHERE lifecycle <> 'removed'")
         .fetch_all(conn)

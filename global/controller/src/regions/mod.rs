@@ -5,6 +5,7 @@
 mod activate;
 mod get;
 pub mod join_token;
+mod life;
 mod list;
 mod new_token;
 mod region;
@@ -32,6 +33,14 @@ use sqlx::PgConnection;
 /// The database.
 pub async fn by_slug(conn: &mut PgConnection, slug: &Slug) -> Result<Option<Region>, DbError> {
     store::by_slug(conn, slug).await
+}
+
+/// What a removed region is told, signed; nothing for one that is not removed.
+///
+/// # Errors
+/// The database.
+pub async fn tombstone(conn: &mut PgConnection, region: RegionId) -> Result<Option<Vec<u8>>, DbError> {
+    store::tombstone(conn, region).await
 }
 
 /// The regions of some ids.

@@ -1,5 +1,5 @@
 //! The room's table of contents.
-use super::{get, list, new_token, register, update};
+use super::{get, life, list, new_token, register, update};
 use crate::{app::App, gate::needs};
 use exarch_common_authz::perm;
 use exarch_common_http::{Api, repeats::Repeat};
@@ -15,6 +15,9 @@ pub fn routes(api: Api<App>) -> Api<App> {
         )
         .route(needs::<perm::region::Read>(), routes!(get::handler))
         .route(needs::<perm::region::Update>(), routes!(update::handler))
+        .route(needs::<perm::region::Drain>(), routes!(life::drain))
+        .route(needs::<perm::region::Drain>(), routes!(life::resume))
+        .route(needs::<perm::region::Remove>(), routes!(life::remove))
         .creates(
             needs::<perm::region::Register>(),
             Repeat::Secret,

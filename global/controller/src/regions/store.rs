@@ -155,6 +155,44 @@ pub(super) async fn set_active(
     Ok(())
 }
 
+pub(super) async fn set_lifecycle(conn: &mut PgConnection, region: RegionId, to: LifeCycle) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.region SET lifecycle = $2 WHERE id = $1",
+        region.uuid(),
+        to.as_str()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn set_removed(
+    conn: &mut PgConnection,
+    region: RegionId,
+    tombstone: &[u8],
+    now: OffsetDateTime,
+) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.region SET tombstone = $2, removed_at = $3 WHERE id = $1",
+        region.uuid(),
+        tombstone,
+        now
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn tombstone(conn: &mut PgConnection, region: RegionId) -> Result<Option<Vec<u8>>, DbError> {
+    let found = sqlx::query_scalar!(
+        r#"SELECT tombstone AS "tombstone!" FROM gc.region WHERE id = $1 AND tombstone IS NOT NULL"#,
+        region.uuid()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found)
+}
+
 /// A join token to be kept.
 pub(super) struct NewToken {
     pub id: TokenId,

@@ -1,5 +1,8 @@
 //! The registry as staff use it.
-use crate::tests::World;
+use crate::tests::{World, until};
+use axum::http::StatusCode;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use exarch_common_wire::{federation::paths, tombstone::Tombstone};
 use serde_json::json;
 
 fn region(slug: &str) -> serde_json::Value {
@@ -103,4 +106,86 @@ async fn regions_are_listed_newest_first_and_to_staff_alone() {
     }
     assert_eq!(ada.post("/v1/regions", region("mine")).await.status, 403);
     assert_eq!(ada.post("/v1/regions/b/join-token", json!({})).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_region_in_service_is_drained_before_it_is_removed_and_comes_back_from_it() {
+    let world = World::new().await;
+    let staff = world.staff().await;
+    let gateway = world.region("eu-north").await;
+    world.set_lifecycle(gateway.id, "active").await;
+    let step = async |action: &str| {
+        let path = format!("/v1/regions/eu-north/{action}");
+        staff.post(&path, json!({"reason": "Moved."})).await
+    };
+    let refused = step("remove").await;
+    assert_eq!((refused.status, refused.problem()), (409, "region-state"));
+    assert_eq!(refused.body["detail"], "eu-north is active: drain it first.");
+    let draining = step("drain").await;
+    assert_eq!(
+        (draining.status, &draining.body["lifecycle"]),
+        (200, &json!("draining"))
+    );
+    assert_eq!(step("drain").await.problem(), "region-state");
+
+    let acme = world.tenant("acme").await;
+    let grant = async |region: &str| {
+        let path = format!("/v1/tenants/{acme}/entitlements");
+        staff.post(&path, json!({"region": region})).await
+    };
+    assert_eq!(grant("eu-north").await.problem(), "region-draining");
+    let resumed = step("resume").await;
+    assert_eq!((resumed.status, &resumed.body["lifecycle"]), (200, &json!("active")));
+    assert_eq!(grant("eu-north").await.status, 201);
+    assert_eq!(world.audit("region.drain").await.len(), 1);
+    assert_eq!(world.audit("region.resume").await.len(), 1);
+    let reasonless = staff.post("/v1/regions/eu-north/drain", json!({})).await;
+    assert_eq!(reasonless.status, 422);
+}
+
+#[tokio::test]
+async fn a_region_is_removed_when_nobody_is_entitled_to_it_and_learns_it_by_its_tombstone() {
+    let world = World::new().await;
+    let staff = world.staff().await;
+    let (gateway, there) = (world.region("eu-north").await, world.region("us-east").await);
+    world.set_lifecycle(gateway.id, "draining").await;
+    let acme = world.tenant("acme").await;
+    let entitlement = world.entitle(acme, gateway.id).await;
+    let (_down, up, other) = (gateway.down().await, gateway.up().await, there.up().await);
+    until("its tunnel is up", || async {
+        !world.app.federation.tunnels.of(gateway.id).is_empty()
+    })
+    .await;
+    let remove = || staff.post("/v1/regions/eu-north/remove", json!({"reason": "Sold."}));
+    let refused = remove().await;
+    assert_eq!((refused.status, refused.problem()), (409, "region-entitled"));
+    assert_eq!(world.lifecycle(gateway.id).await, "draining");
+    up.poll(None).await;
+
+    world.end_entitlement(acme, entitlement).await;
+    let removed = remove().await;
+    assert_eq!(
+        (removed.status, &removed.body["lifecycle"]),
+        (200, &json!("removed")),
+        "{removed:?}"
+    );
+    assert_eq!(world.audit("region.remove").await.len(), 1);
+    assert_eq!(remove().await.problem(), "region-state");
+    until("its tunnel has ended", || async {
+        world.app.federation.tunnels.of(gateway.id).is_empty()
+    })
+    .await;
+
+    let told = up.get(paths::PASSPORT).await;
+    assert_eq!(
+        (told.status, told.problem().as_str()),
+        (StatusCode::GONE, "region-removed")
+    );
+    let signed = B64.decode(told.json()["tombstone"].as_str().unwrap()).unwrap();
+    let authority = world.app.keys.authority();
+    let read = Tombstone::read(&signed, gateway.id, |kid| {
+        (kid == authority.kid).then(|| authority.key.public())
+    });
+    assert_eq!(read.unwrap().removed_at, world.app.ambient.now().unix_timestamp());
+    other.poll(None).await;
 }

@@ -1,5 +1,5 @@
 //! What the passport leaves to a tenant's agents.
-use crate::app::App;
+use crate::{app::App, sessions};
 use exarch_common_authz::TenantState;
 use exarch_common_base::TenantId;
 use exarch_common_http::Problem;
@@ -27,7 +27,9 @@ pub fn standing(app: &App, tenant: TenantId) -> Result<Standing, Problem> {
     let index = app.directory.current();
     let index = index.as_ref().ok_or_else(missing)?;
     let now = app.ambient.now();
-    let entitled = index.tenant(tenant).filter(|entry| {
+    // Nobody is entitled to a region that is removed.
+    let entitled = index.tenant(tenant).filter(|_| app.directory.removed().is_none());
+    let entitled = entitled.filter(|entry| {
         let right = &entry.entitlement;
         let drains = right
             .until
@@ -49,8 +51,11 @@ pub fn standing(app: &App, tenant: TenantId) -> Result<Standing, Problem> {
 /// Whether agents may be let in: not by a passport that is stale.
 ///
 /// # Errors
-/// 503.
+/// 503; 410 in a region that is removed.
 pub(super) fn lets_in(app: &App) -> Result<(), Problem> {
+    if app.directory.removed().is_some() {
+        return Err(sessions::removed());
+    }
     match app.directory.tier() {
         Some(Tier::Fresh) => Ok(()),
         Some(_) => Err(Problem::unavailable("passport-stale", RETRY).detail(

@@ -18,6 +18,9 @@ pub fn routes(api: Api<App>) -> Api<App> {
 #[derive(Debug, Serialize, ToSchema)]
 struct Continuity {
     region: RegionName,
+    /// Since when the region is no part of the federation any more; absent while it is.
+    #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
+    removed_at: Option<OffsetDateTime>,
     tunnel: Tunnel,
     /// When the global was last heard by this replica.
     #[serde(skip_serializing_if = "Option::is_none", with = "time::serde::rfc3339::option")]
@@ -127,6 +130,7 @@ async fn continuity(State(app): State<App>) -> Json<Continuity> {
             slug: app.region.slug.to_string(),
             name: app.region.name.clone(),
         },
+        removed_at: app.directory.removed(),
         tunnel: Tunnel {
             state: match (up, down) {
                 (Some(_), Some(_)) => "connected",

@@ -78,6 +78,8 @@ struct Shared {
     lies: Arc<Mutex<Option<ServiceKey>>>,
     /// Answers to joining: status and body; a good one when absent.
     refuses_join: Arc<Mutex<Option<(StatusCode, serde_json::Value)>>>,
+    /// What the region is told of its removal, whatever it asks.
+    tombstone: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Drop for Listening {
@@ -113,6 +115,7 @@ impl Listening {
             alter: Arc::default(),
             lies: Arc::default(),
             refuses_join: Arc::default(),
+            tombstone: Arc::default(),
         };
         let (raw, mut accepted) = mpsc::channel::<RawConn>(4);
         let (tunnel_tx, tunnel) = watch::channel(None);
@@ -178,6 +181,11 @@ impl Listening {
     /// Signs answers with `key`.
     pub(crate) fn answer_with(&self, key: ServiceKey) {
         *self.state.lies.lock().unwrap() = Some(key);
+    }
+
+    /// Answers everything by 410 with this tombstone, without a signature of the answer.
+    pub(crate) fn bury(&self, tombstone: Vec<u8>) {
+        *self.state.tombstone.lock().unwrap() = Some(tombstone);
     }
 
     pub(crate) fn refuse_join(&self, status: u16, slug: &str, detail: &str) {
@@ -325,6 +333,10 @@ async fn up(State(state): State<Shared>, request: Request) -> Response {
     assert_eq!(certificate.identity(), Some(names::region_uri(global.region).as_str()));
     if certificate.not_after <= global.ambient.now() && parts.uri.path() != paths::CERTIFICATE {
         return StatusCode::UNAUTHORIZED.into_response();
+    }
+    if let Some(tombstone) = state.tombstone.lock().unwrap().clone() {
+        let body = json!({"status": 410, "tombstone": B64.encode(tombstone)});
+        return (StatusCode::GONE, axum::Json(body)).into_response();
     }
     let thumbprint = certificate.thumbprint;
     let region = names::region(global.region);

@@ -35,6 +35,7 @@ use exarch_common_wire::{
         tenant_section,
     },
     service::ServiceKey,
+    tombstone::Tombstone,
     user_token::{self, Claims, InRegion, Version},
 };
 use serde::Serialize;
@@ -155,6 +156,16 @@ impl FakeGlobal {
         held.sections.remove(id).unwrap();
         held.gone.insert(id.to_owned(), version);
         version
+    }
+
+    /// Its word, signed, that `region` was removed at the beginning of 2026.
+    pub(crate) fn tombstone(&self, region: RegionId) -> Vec<u8> {
+        let authority = self.authority.lock().unwrap();
+        let tombstone = Tombstone {
+            region,
+            removed_at: 1_767_225_600,
+        };
+        tombstone.sign(&authority.1, &authority.0).unwrap()
     }
 
     /// The authority's section: the present key and perhaps the next.

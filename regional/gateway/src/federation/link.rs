@@ -5,6 +5,7 @@ use axum::{
     body::Bytes,
     http::{Method, Request, StatusCode, header},
 };
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_http::{
     Problem,
     layers::{TRACEPARENT, outgoing_trace},
@@ -13,6 +14,7 @@ use exarch_common_http::{
 use exarch_common_wire::{
     names,
     service::{self, About, Refusal, ServiceKey},
+    tombstone,
 };
 use http_body_util::Full;
 use serde::{Serialize, de::DeserializeOwned};
@@ -38,6 +40,9 @@ pub enum LinkError {
         /// Why.
         cause: String,
     },
+    /// The region was removed.
+    #[error("the global has removed this region")]
+    Removed,
     /// The global said no.
     #[error("the global refused with {status}: {detail}")]
     Refused {
@@ -140,6 +145,16 @@ impl Link {
         let answer = self.0.request(request, LIMIT).await?;
         let status = answer.status();
         let unbelieved = |cause: String| LinkError::Unbelieved { status, cause };
+        if status == StatusCode::GONE
+            && let Some(tombstone) = tombstone(answer.body())
+        {
+            let buried = app.directory.bury(&tombstone).await;
+            buried
+                .map_err(|e| unbelieved(e.to_string()))?
+                .map_err(|refusal| unbelieved(refusal.to_string()))?;
+            self.close();
+            return Err(LinkError::Removed);
+        }
         let signed = answer
             .headers()
             .get(names::ANSWER_HEADER)
@@ -168,6 +183,12 @@ impl Link {
             detail: reason(answer.body()),
         })
     }
+}
+
+/// The tombstone in the answer to a region that was removed; it is signed for itself, not for the call.
+fn tombstone(body: &[u8]) -> Option<Vec<u8>> {
+    let problem: serde_json::Value = serde_json::from_slice(body).ok()?;
+    B64.decode(problem.get(tombstone::MEMBER)?.as_str()?).ok()
 }
 
 /// What a problem says, in one line; a body that is none is not repeated.

@@ -28,6 +28,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 mod breaks;
+mod removal;
 mod secrets;
 
 struct Fixture {

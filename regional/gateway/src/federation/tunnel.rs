@@ -46,7 +46,7 @@ impl Addresses {
 pub(super) async fn up(app: App, stop: CancellationToken) {
     let mut addresses = Addresses::of(&app);
     let mut backoff = backoff(&app);
-    while !stop.is_cancelled() {
+    while goes_on(&app, &stop) {
         let started = app.ambient.boot();
         match once_up(&app, addresses.present(), &stop).await {
             Ok(()) => tracing::info!("the connection to the global has ended"),
@@ -59,6 +59,7 @@ pub(super) async fn up(app: App, stop: CancellationToken) {
         }
         pause(&app, &mut backoff, &stop).await;
     }
+    stop.cancelled().await;
 }
 
 async fn once_up(app: &App, addr: &str, stop: &CancellationToken) -> anyhow::Result<()> {
@@ -91,6 +92,11 @@ async fn once_up(app: &App, addr: &str, stop: &CancellationToken) -> anyhow::Res
     Ok(())
 }
 
+/// Whether there is somebody to call: for a region that is removed there is nobody any more.
+fn goes_on(app: &App, stop: &CancellationToken) -> bool {
+    !stop.is_cancelled() && app.directory.removed().is_none()
+}
+
 /// Keeps the connection on which the gateway is called.
 pub(super) async fn down(app: App, stop: CancellationToken) {
     let mut addresses = Addresses::of(&app);
@@ -99,7 +105,7 @@ pub(super) async fn down(app: App, stop: CancellationToken) {
         max_streams: 32,
         ..ServeOptions::default()
     };
-    while !stop.is_cancelled() {
+    while goes_on(&app, &stop) {
         let mut redial = app.federation.redial.subscribe();
         let started = app.ambient.boot();
         match dial(&app, addresses.present(), names::ALPN_DOWN).await {
@@ -112,6 +118,8 @@ pub(super) async fn down(app: App, stop: CancellationToken) {
                     _ = redial.changed() => {}
                 }
                 app.federation.set_down(None);
+                // Whoever ended it may have something to say.
+                app.federation.poll_soon();
                 tracing::info!("the connection by which the global calls has ended");
             }
             Err(cause) => tracing::warn!(
@@ -125,6 +133,7 @@ pub(super) async fn down(app: App, stop: CancellationToken) {
         }
         pause(&app, &mut backoff, &stop).await;
     }
+    stop.cancelled().await;
 }
 
 async fn dial(app: &App, addr: &str, alpn: &str) -> anyhow::Result<Dialled> {

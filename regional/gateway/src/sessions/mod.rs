@@ -79,6 +79,7 @@ pub async fn authenticate(app: &App, parts: &Parts, permission: Option<Permissio
     };
     let tier = app.directory.tier().ok_or_else(missing)?;
     match permission {
+        _ if app.directory.removed().is_some() => return Err(removed()),
         _ if tier == Tier::Expired => return Err(expired()),
         Some(permission) => {
             let target = caller.widest(permission.scope());
@@ -170,6 +171,11 @@ fn leaves(tier: Tier, permission: Permission) -> Result<(), Problem> {
         ));
     }
     Ok(())
+}
+
+/// 410: the federation goes on without this region.
+pub(crate) fn removed() -> Problem {
+    Problem::gone("region-removed").detail("This region was removed from the federation and serves nobody any more.")
 }
 
 fn expired() -> Problem {

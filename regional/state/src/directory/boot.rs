@@ -59,6 +59,7 @@ impl Directory {
         let high = store::lock_high(&mut tx).await?;
         let authority = decode_authority(&store::authority(&mut tx).await?);
         let in_database = store::load(&mut tx, None).await?;
+        let tombstone = store::tombstone(&mut tx).await?;
         tx.rollback().await?;
         let high = high.max(mark.unwrap_or_default());
 
@@ -84,6 +85,15 @@ impl Directory {
             high,
             authority,
         };
+        if let Some(signed) = tombstone {
+            match directory.believe(&held, &signed) {
+                Ok(tombstone) => {
+                    tracing::error!("ALARM: the global has removed this region; nobody is let in");
+                    let _ = directory.removed.set(tombstone);
+                }
+                Err(cause) => tracing::error!(%cause, "the stored tombstone is not believed"),
+            }
+        }
         let Some((in_database, mut ready)) = best else {
             if high > Version::default() {
                 tracing::error!(%high, "ALARM: no stored passport is good; nobody may enter until the global sends one");

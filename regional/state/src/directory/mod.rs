@@ -14,6 +14,7 @@ mod index;
 mod store;
 #[cfg(feature = "testing")]
 mod testing;
+mod tombstone;
 
 pub use age::Age;
 pub use apply::{Offer, Refused, TakeError, Taken};
@@ -29,12 +30,13 @@ use exarch_common_pg::{AppPool, DbError, SystemTx};
 use exarch_common_wire::{
     federation::AuthorityKey,
     passport::{Passport, Tier, TierLimits, Verified},
+    tombstone::Tombstone,
     user_token::Version,
 };
 use std::{
     collections::HashMap,
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, OnceLock},
 };
 use tokio::sync::watch;
 
@@ -52,6 +54,7 @@ pub struct Directory {
     held: tokio::sync::Mutex<Held>,
     applied: watch::Sender<Option<Version>>,
     refused: Mutex<Option<(Version, String)>>,
+    removed: OnceLock<Tombstone>,
 }
 
 /// What one apply at a time works on.
@@ -100,6 +103,7 @@ impl Directory {
             held: tokio::sync::Mutex::default(),
             applied: watch::Sender::new(None),
             refused: Mutex::default(),
+            removed: OnceLock::new(),
         }
     }
 

@@ -21,6 +21,21 @@ pub(super) async fn lock_high(tx: &mut SystemTx) -> Result<Version, DbError> {
     Ok(version(row.high_generation, row.high_version))
 }
 
+/// The global's word that the region is removed, if it was told.
+pub(super) async fn tombstone(tx: &mut SystemTx) -> Result<Option<Vec<u8>>, DbError> {
+    let found = sqlx::query_scalar!("SELECT tombstone FROM gw.region")
+        .fetch_optional(tx.conn())
+        .await?;
+    Ok(found.flatten())
+}
+
+pub(super) async fn set_tombstone(tx: &mut SystemTx, signed: &[u8]) -> Result<(), DbError> {
+    sqlx::query!("UPDATE gw.region SET tombstone = $1 WHERE tombstone IS NULL", signed)
+        .execute(tx.conn())
+        .await?;
+    Ok(())
+}
+
 /// What is written of a passport.
 pub(super) struct Write<'a> {
     pub(super) version: Version,
