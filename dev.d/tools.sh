@@ -75,6 +75,7 @@ missing_tools() {
   have_chromium || echo chromium
   have_keyring || echo keyring
   have_venv || echo venv
+  have shellcheck || echo shellcheck
   # Where the distribution has none the tests say what they did not check.
   if [[ $(packager) == apt-get ]]; then have_pgbouncer || echo pgbouncer; fi
 }
@@ -89,6 +90,7 @@ reason() {
     keyring) echo "a keyring and a session bus: the command line's test keeps its token there, as on a desktop" ;;
     chromium) echo "Chromium: the browser tests use the web app as a person would" ;;
     venv) echo "Python 3.10 or newer with venv: schemathesis, which fuzzes the API, gets an environment of its own" ;;
+    shellcheck) echo "ShellCheck: reads these scripts as critically as clippy reads Rust" ;;
     pgbouncer) echo "PgBouncer: tests put a pooler between servers and their databases" ;;
   esac
 }
@@ -153,11 +155,13 @@ packages() {
     apt-get:chromium) echo chromium fonts-dejavu-core ;;
     apt-get:keyring) echo dbus-daemon gnome-keyring ;;
     apt-get:pgbouncer) echo pgbouncer ;;
+    apt-get:shellcheck) echo shellcheck ;;
     apt-get:venv) echo python3-venv ;;
     dnf:postgres) echo postgresql-server ;;
     dnf:compiler) echo gcc glibc-devel ;;
     dnf:curl) echo curl ca-certificates tar gzip ;;
     dnf:venv) echo python3 python3-pip ;;
+    dnf:shellcheck) echo epel-release ShellCheck ;;
     dnf:keyring) echo dbus-daemon gnome-keyring ;;
     dnf:chromium) echo epel-release chromium dejavu-sans-fonts ;;
   esac
