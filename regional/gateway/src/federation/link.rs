@@ -153,6 +153,8 @@ impl Link {
                 .map_err(|e| unbelieved(e.to_string()))?
                 .map_err(|refusal| unbelieved(refusal.to_string()))?;
             self.close();
+            // The connection by which this region was called ends too; it is not made again.
+            app.federation.redial.send_modify(|n| *n += 1);
             return Err(LinkError::Removed);
         }
         let signed = answer

@@ -23,7 +23,8 @@ async fn a_region_that_is_told_of_its_removal_serves_nobody_any_more_and_stops_c
         (200, &json!("2026-01-01T00:00:00Z"))
     );
     eventually("it hung up", || async {
-        f.app.federation.up_age(f.app.ambient.boot()).is_none()
+        let now = f.app.ambient.boot();
+        f.app.federation.up_age(now).is_none() && f.app.federation.tunnel_age(now).is_none()
     })
     .await;
 
