@@ -285,7 +285,8 @@ export async function run({ base, regions, two, one, staff }, { shots, more } = 
         await page.getByRole('searchbox').fill(two.tenant);
         await page.getByRole('searchbox').press('Enter');
         await page.locator('tbody tr', { has: page.getByText(two.tenant, { exact: true }) }).getByRole('link').click();
-        await page.getByRole('heading', { level: 1 }).waitFor();
+        // the heading of the list stays until the tenant is there
+        await page.getByRole('heading', { level: 1 }).filter({ hasNotText: /^Tenants$/ }).waitFor();
         if (staff.roles.includes('system-admin')) {
           const entitled = page.getByRole('table', { name: /^Regions that .* may use$/ });
           await entitled.locator('tbody th').first().waitFor();
