@@ -17,6 +17,7 @@ fn main() -> ExitCode {
             a_region_is_asked_by_the_replica_that_holds_its_tunnel,
             a_passport_counts_when_every_living_replica_has_it,
             a_stopped_leader_that_goes_on_leads_no_more,
+            whichever_dies_nothing_acknowledged_is_lost_and_leases_go_on,
         ],
         2,
     )
@@ -187,4 +188,95 @@ async fn a_stopped_leader_that_goes_on_leads_no_more(federation: Arc<Federation>
     assert_eq!(term(&federation).await, taken, "it took nothing back");
     let log = std::fs::read_to_string(process.log()).unwrap();
     assert!(log.contains("leads no more"));
+}
+
+/// The newest lease that is active in a region: its fence, and how often it was renewed.
+async fn lease(federation: &Federation) -> Option<(i64, i64, i64)> {
+    sqlx::query_as(
+        "SELECT epoch, generation, seq FROM gw.lease WHERE state = 'active' ORDER BY granted_at DESC LIMIT 1",
+    )
+    .fetch_optional(&mut federation.database(EU).await)
+    .await
+    .unwrap()
+}
+
+/// Writes by whichever replica answers, each under one key until it is acknowledged; the names of what was made.
+async fn write(clients: &[Client; 2], path: &str, bodies: &[Value]) {
+    for (n, body) in bodies.iter().enumerate() {
+        let (key, until) = (unique("key"), Instant::now() + PATIENCE);
+        for turn in n.. {
+            assert!(Instant::now() < until, "nobody takes {path}");
+            match create(&clients[turn % 2], path, &key, body).await {
+                Some((201, _)) => break,
+                Some((status, told)) if status < 500 => panic!("{path}: {status} {told}"),
+                _ => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        }
+    }
+}
+
+async fn whichever_dies_nothing_acknowledged_is_lost_and_leases_go_on(federation: Arc<Federation>) {
+    let access = federation.access(ADA).await;
+    let token = federation.region_token(ADA, EU).await;
+    let ada = federation.at(EU, 1).bearer(&token);
+    let workloads = ada.get("/v1/workloads").await.ok();
+    let workload = workloads["items"][0]["id"].as_str().unwrap();
+    let agents = federation.file().agents;
+    let agent = agents.iter().find(|agent| agent.region == EU).unwrap();
+    let body = json!({"agent_id": agent.id});
+    let path = format!("/v1/workloads/{workload}/start");
+    ada.post(&path, &body).await.ok();
+    federation
+        .until(PATIENCE, "a workload runs", async || lease(&federation).await.is_some())
+        .await;
+    for (place, n) in [("global", 1), ("global", 2), (EU, 1), (EU, 2)] {
+        let before = lease(&federation).await.unwrap();
+        let (path, bearer) = match place {
+            "global" => ("/v1/users", &access),
+            _ => ("/v1/clusters", &token),
+        };
+        let clients = [1, 2].map(|n| federation.at(place, n).bearer(bearer));
+        let names: Vec<String> = (0..12).map(|_| unique("w")).collect();
+        let bodies: Vec<Value> = names
+            .iter()
+            .map(|name| match place {
+                "global" => newcomer(name),
+                _ => json!({"name": name}),
+            })
+            .collect();
+        let process = federation.process(place, n);
+        let (first, rest) = bodies.split_at(4);
+        write(&clients, path, first).await;
+        let (killed, ()) = tokio::join!(process.kill(), write(&clients, path, rest));
+        killed.unwrap();
+        let survivor = &clients[usize::from(2 - n)];
+        let mut found = String::new();
+        let mut page = format!("{path}?limit=100");
+        loop {
+            let list = survivor.get(&page).await.ok();
+            found.push_str(&list["items"].to_string());
+            let Some(next) = list["next_page_token"].as_str() else {
+                break;
+            };
+            page = format!("{path}?limit=100&page_token={next}");
+        }
+        for name in &names {
+            assert!(
+                found.contains(name),
+                "{name} was acknowledged and is gone with {place} {n}"
+            );
+        }
+        federation
+            .until(PATIENCE, "the lease is renewed", async || {
+                lease(&federation).await.is_some_and(|now| now.2 > before.2 + 3)
+            })
+            .await;
+        let now = lease(&federation).await.unwrap();
+        assert_eq!(
+            (now.0, now.1),
+            (before.0, before.1),
+            "the same holder, with {place} {n} gone"
+        );
+        federation.up().await.unwrap();
+    }
 }
