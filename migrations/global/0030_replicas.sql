@@ -1,5 +1,6 @@
 -- The replicas of the controller meet here and nowhere else. Heartbeats are judged by the database's clock, the one clock that
--- they share.
+-- they share. None of it belongs to a tenant: rows are reached by SystemTx, and a request holds what goes to a region as a
+-- whole, a probe or a signed passport.
 CREATE TABLE gc.instance (
   id           uuid PRIMARY KEY,
   software     text NOT NULL,

@@ -1,19 +1,14 @@
 //! The HTTP client of the command line, agents and gateways: JSON in and out, problems as errors.
+mod bases;
+
 use crate::problem::{PROBLEM_JSON, ProblemDocument};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use bases::Bases;
 use exarch_common_base::{ExposeSecret, SecretString};
-use reqwest::{RequestBuilder, Response, Url, redirect::Policy};
+use reqwest::{RequestBuilder, Response, redirect::Policy};
 use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
-use std::{
-    error::Error,
-    net::IpAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::{error::Error, sync::Arc, time::Duration};
 
 /// Bytes of an answer at most, where it is read whole.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
@@ -100,49 +95,11 @@ pub struct ApiClient {
     bearer: Option<SecretString>,
 }
 
-/// The servers, and which of them is called.
-#[derive(Debug)]
-struct Bases {
-    all: Vec<Url>,
-    present: AtomicUsize,
-}
-
-impl Bases {
-    fn present(&self) -> &Url {
-        &self.all[self.present.load(Ordering::Relaxed) % self.all.len()]
-    }
-
-    /// The next one is called from now on, unless another call has moved on already.
-    fn leave(&self, failed: &Url) {
-        let present = self.present.load(Ordering::Relaxed);
-        if self.all[present % self.all.len()].origin() == failed.origin() {
-            let next = (present + 1) % self.all.len();
-            let _ = self
-                .present
-                .compare_exchange(present, next, Ordering::Relaxed, Ordering::Relaxed);
-        }
-    }
-}
-
-fn parse_base(base: &str) -> Result<Url, ClientError> {
-    let refused = |reason: &str| ClientError::Address {
-        url: base.to_owned(),
-        reason: reason.to_owned(),
-    };
-    let url = Url::parse(base).map_err(|e| refused(&e.to_string()))?;
-    match url.scheme() {
-        "https" => Ok(url),
-        "http" if is_loopback(&url) => Ok(url),
-        "http" => Err(refused("plain HTTP is for this machine only; use https")),
-        _ => Err(refused("expected https://host:port")),
-    }
-}
-
 impl ApiClient {
     /// `base` is scheme, host and port, and perhaps a path before `/v1`. Plain HTTP is for this machine only. Redirects are
     /// not followed and proxies of the environment not used: the bearer goes to this server or nowhere.
     pub fn new(base: &str, tls: ClientTls) -> Result<Self, ClientError> {
-        let url = parse_base(base)?;
+        let bases = Bases::new(base)?;
         let builder = reqwest::Client::builder()
             .user_agent(concat!("exarch/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
@@ -158,10 +115,7 @@ impl ApiClient {
         };
         Ok(Self {
             http: builder.build().map_err(ClientError::Tls)?,
-            bases: Arc::new(Bases {
-                all: vec![url],
-                present: AtomicUsize::new(0),
-            }),
+            bases: Arc::new(bases),
             bearer: None,
         })
     }
@@ -172,20 +126,13 @@ impl ApiClient {
     /// # Errors
     /// [`ClientError::Address`].
     pub fn or(self, others: &[String]) -> Result<Self, ClientError> {
-        let mut all = self.bases.all.clone();
-        for other in others {
-            all.push(parse_base(other)?);
-        }
-        let bases = Arc::new(Bases {
-            all,
-            present: AtomicUsize::new(0),
-        });
+        let bases = Arc::new(self.bases.and(others)?);
         Ok(Self { bases, ..self })
     }
 
     /// Whether there is another server to go to.
     pub fn has_others(&self) -> bool {
-        self.bases.all.len() > 1
+        self.bases.several()
     }
 
     /// With this token in every request.
@@ -362,18 +309,6 @@ impl ApiClient {
                 cause.to_string()
             },
         }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    let address: Option<IpAddr> = host.trim_start_matches('[').trim_end_matches(']').parse().ok();
-    match address {
-        Some(ip) => ip.to_canonical().is_loopback(),
-        // RFC 6761, 6.3: names under localhost are this machine.
-        None => host == "localhost" || host.ends_with(".localhost"),
     }
 }
 

@@ -1,9 +1,11 @@
 //! What happened, in chains: one for each tenant and one for the provider. A row is written in the transaction of its
 //! change, last but for the passports; if it cannot be written, the change does not happen.
 mod list;
+mod reason;
 mod refusals;
 mod store;
 
+pub use reason::Reason;
 pub use refusals::{Refusals, write_refusals};
 pub use store::Recording;
 

@@ -4,7 +4,13 @@
 //! to it any more. A removed region is called no more and may call no more: whatever it asks is answered by its tombstone,
 //! which it believes because the cluster authority signed it.
 use super::{LifeCycle, NoSuchStep, Region, Shown, show, store};
-use crate::{app::App, audit, federation, gate::Who, passports};
+use crate::{
+    app::App,
+    audit::{self, Reason},
+    federation,
+    gate::Who,
+    passports,
+};
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
 use exarch_common_base::Slug;
@@ -14,17 +20,7 @@ use exarch_common_wire::{
     audit::{Outcome, PROVIDER},
     tombstone::Tombstone,
 };
-use serde::Deserialize;
 use serde_json::json;
-use utoipa::ToSchema;
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = RegionReason)]
-pub(super) struct Reason {
-    /// For the audit, one sentence.
-    reason: Text<200>,
-}
 
 /// Drains a region: what is there goes on, and no tenant is newly entitled to it.
 #[utoipa::path(post, path = "/v1/regions/{slug}/drain", tag = "regions", operation_id = "drainRegion",

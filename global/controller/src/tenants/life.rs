@@ -3,7 +3,7 @@
 use super::{Tenant, TenantKey, store};
 use crate::{
     app::App,
-    audit,
+    audit::{self, Reason},
     gate::{Who, needs},
     passports,
 };
@@ -40,13 +40,6 @@ enum Cause {
 struct Suspension {
     /// What the suspension leaves to the tenant.
     cause: Cause,
-    /// For the audit, one sentence.
-    reason: Text<200>,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct Reason {
     /// For the audit, one sentence.
     reason: Text<200>,
 }

@@ -4,7 +4,7 @@
 use super::{Email, UserBrief, find, find_by_email, store};
 use crate::{
     app::App,
-    audit,
+    audit::{self, Reason},
     gate::{Who, needs},
     memberships, passports, sessions,
 };
@@ -32,14 +32,6 @@ struct ByEmail {
     /// By which the person signs in. In the body, since an address has no place in a log.
     #[schema(value_type = String, format = Email, max_length = 254)]
     email: Email,
-}
-
-#[derive(Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = AccountReason)]
-struct Reason {
-    /// For the audit, one sentence.
-    reason: Text<200>,
 }
 
 fn not_found() -> Problem {

@@ -1104,10 +1104,6 @@ export interface components {
              */
             expires_in: number;
         };
-        AccountReason: {
-            /** @description For the audit, one sentence. */
-            reason: components["schemas"]["Text200"];
-        };
         AskReset: {
             /**
              * Format: email
@@ -1956,6 +1952,7 @@ export interface components {
         } & {
             [key: string]: unknown;
         };
+        /** @description The body of an action that wants a reason and nothing else. */
         Reason: {
             /** @description For the audit, one sentence. */
             reason: components["schemas"]["Text200"];
@@ -2032,10 +2029,6 @@ export interface components {
             id: string;
             /** @description Its slug. */
             slug: string;
-        };
-        RegionReason: {
-            /** @description For the audit, one sentence. */
-            reason: components["schemas"]["Text200"];
         };
         /** @description A token for one region, and how that region is. */
         RegionToken: {
@@ -3854,7 +3847,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AccountReason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
@@ -3989,7 +3982,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["AccountReason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
@@ -6863,7 +6856,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RegionReason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
@@ -7286,7 +7279,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RegionReason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
@@ -7421,7 +7414,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["RegionReason"];
+                "application/json": components["schemas"]["Reason"];
             };
         };
         responses: {
