@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 use tokio::{process::Command, sync::Mutex};
 
@@ -310,6 +310,31 @@ impl Federation {
         PgConnection::connect_with(&options)
             .await
             .expect("the database answers")
+    }
+
+    /// What stands behind `link` in the newest mail to an address, once there is one.
+    pub async fn mailed(&self, to: &str, link: &str) -> String {
+        let dir = self.place("global").dir.join("mail");
+        let mut found = None;
+        self.until(Duration::from_secs(10), "a mail", async || {
+            let mut mails: Vec<(SystemTime, String)> = fs::read_dir(&dir)
+                .expect("the box keeps mail")
+                .flatten()
+                .filter(|entry| entry.path().extension().is_some_and(|is| is == "eml"))
+                .map(|entry| {
+                    let at = entry.metadata().and_then(|file| file.modified()).expect("a time");
+                    (at, fs::read_to_string(entry.path()).expect("a mail can be read"))
+                })
+                .filter(|(_, mail)| mail.contains(to) && mail.contains(link))
+                .collect();
+            mails.sort();
+            found = mails.pop();
+            found.is_some()
+        })
+        .await;
+        let (_, mail) = found.expect("it was found");
+        let (_, token) = mail.split_once(link).expect("it has the link");
+        token.split_whitespace().next().expect("a token").to_owned()
     }
 
     /// Asks again until `look` says yes.

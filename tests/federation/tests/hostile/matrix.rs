@@ -1,9 +1,6 @@
-//! Eleven kinds of secrets and eleven places that take one: each is good at its own and nowhere else, and only whole.
+//! Twelve kinds of secrets and twelve places that take one: each is good at its own and nowhere else, and only whole.
 use super::once::{bootstrap_token, join_token};
 use axum::http::Method;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use exarch_common_base::Ambient;
-use exarch_common_crypto::hash::sha256;
 use exarch_common_wire::federation::paths;
 use exarch_regional_state::secrets::Secrets;
 use exarch_tests_federation::{
@@ -27,9 +24,10 @@ enum Kind {
     AgentSession,
     Ticket,
     Reset,
+    Invitation,
 }
 
-const ALL: [Kind; 11] = [
+const ALL: [Kind; 12] = [
     Kind::Cookie,
     Kind::Refresh,
     Kind::Access,
@@ -41,6 +39,7 @@ const ALL: [Kind; 11] = [
     Kind::AgentSession,
     Kind::Ticket,
     Kind::Reset,
+    Kind::Invitation,
 ];
 
 struct Matrix {
@@ -79,6 +78,13 @@ impl Matrix {
         assert_eq!(asked["next"], "change-password", "{asked}");
         let (enrols, _) = bootstrap_token(&federation, EU, "of-the-matrix").await;
         let agent = federation.agent(EU, &enrols).await;
+        let invite = json!({"email": "guest@acme.example", "display_name": "Guest", "roles": ["read-only"]});
+        assert_eq!(ada.post("/v1/users", &invite).await.status, 202);
+        let reset = json!({"email": "newcomer@acme.example"});
+        assert_eq!(
+            federation.global().post("/v1/auth/password-reset", &reset).await.status,
+            202
+        );
         let secrets = federation.secrets(EU).await;
         let up = federation.upwards(&secrets).await;
         let good = vec![
@@ -92,7 +98,8 @@ impl Matrix {
             String::new(),
             agent.token.clone(),
             asked["ticket"].as_str().unwrap().to_owned(),
-            reset_token(&federation, made["id"].as_str().unwrap()).await,
+            federation.mailed("newcomer@acme.example", "/reset-password#").await,
+            federation.mailed("guest@acme.example", "/invite#").await,
         ];
         Self {
             global: federation.global(),
@@ -150,13 +157,17 @@ impl Matrix {
                 let body = json!({"token": secret, "new_password": format!("{} or 5", self.new_password)});
                 self.global.post("/v1/auth/password-reset/complete", &body).await
             }
+            Kind::Invitation => {
+                let body = json!({"token": secret, "new_password": self.new_password});
+                self.global.post("/v1/auth/invitation/accept", &body).await
+            }
         }
     }
 
     /// Refused, and in the very same words whatever was shown; what was said.
     async fn refused(&self, kind: Kind, secret: &str, what: &str) -> Value {
         let answer = self.show(kind, secret).await;
-        let expected = if matches!(kind, Kind::Ticket | Kind::Reset) {
+        let expected = if matches!(kind, Kind::Ticket | Kind::Reset | Kind::Invitation) {
             410
         } else {
             401
@@ -176,19 +187,6 @@ impl Matrix {
             "{kind:?}: the cause is told"
         );
     }
-}
-
-/// A token as a mail would bring it, for a box has no mail.
-async fn reset_token(federation: &Federation, user: &str) -> String {
-    let token = B64.encode(Ambient::system().bytes::<32>());
-    let sql = "INSERT INTO gc.mail_token (hash, user_id, expires_at)
-               SELECT $1, id, now() + interval '1 hour' FROM gc.user WHERE replace(id::text, '-', '') = $2";
-    let insert = sqlx::query(sql)
-        .bind(sha256(token.as_bytes()).to_vec())
-        .bind(user.split_once('_').unwrap().1);
-    let mut db = federation.database("global").await;
-    assert_eq!(insert.execute(&mut db).await.unwrap().rows_affected(), 1);
-    token
 }
 
 fn other_case(c: char) -> char {
@@ -264,6 +262,7 @@ pub async fn each_secret_is_good_at_its_own_verifier_and_nowhere_else(federation
         (Kind::Service, 401),
         (Kind::Ticket, 410),
         (Kind::Reset, 410),
+        (Kind::Invitation, 410),
     ] {
         matrix.show(kind, matrix.good(kind)).await.problem(status);
     }
