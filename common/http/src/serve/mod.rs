@@ -47,6 +47,8 @@ pub struct ServeOptions {
     pub handshake: Duration,
     /// Until a connection has begun: the head of an HTTP/1 request, also of each further one, or the first bytes of HTTP/2.
     pub header_read: Duration,
+    /// How long a peer may leave unread, or unacknowledged, what was written to it.
+    pub unread: Duration,
     /// Open connections; further ones are closed at once.
     pub max_connections: usize,
     /// Of them those that have not begun; one more takes the place of the oldest.
@@ -67,6 +69,7 @@ impl Default for ServeOptions {
             grace: Duration::from_secs(10),
             handshake: Duration::from_secs(10),
             header_read: Duration::from_secs(10),
+            unread: Duration::from_secs(30),
             max_connections: 4096,
             max_half_open: 1024,
             max_streams: 128,
@@ -268,6 +271,9 @@ impl Listening {
             };
             // Without it small answers wait for acknowledgements.
             let _ = tcp.set_nodelay(true);
+            // The kernel keeps this limit for every protocol above it; one that cannot has the others' limits still.
+            let unread = u32::try_from(self.options.unread.as_millis()).unwrap_or(u32::MAX);
+            let _ = rustix::net::sockopt::set_tcp_user_timeout(&tcp, unread);
             let serving = serve(self.clone(), tcp, addr, half_open.enter());
             tasks.spawn(async move {
                 serving.await;

@@ -34,6 +34,7 @@ fn router() -> Router {
             get(|Extension(peer): Extension<Peer>| async move { peer.exporter().unwrap().to_vec() }),
         )
         .route("/echo", post(|body: Bytes| async move { body }))
+        .route("/much", get(|| async { vec![0; 64 << 20] }))
         .route("/forever", get(std::future::pending::<()>))
 }
 
@@ -321,6 +322,32 @@ async fn who_shakes_hands_and_begins_nothing_is_dropped_and_so_is_who_only_begin
     let idle = client(&running, tls).await.unwrap();
     assert!(timeout(SECOND, idle.closed()).await.is_err());
     assert!(text(&idle, "/whoami").await.is_ok());
+}
+
+#[tokio::test]
+async fn who_does_not_read_its_answer_is_dropped() {
+    let options = ServeOptions {
+        unread: Duration::from_millis(500),
+        max_connections: 1,
+        ..ServeOptions::default()
+    };
+    let (addr, stop) = plain(options).await;
+    let mut greedy = TcpStream::connect(addr).await.unwrap();
+    greedy
+        .write_all(b"GET /much HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await
+        .unwrap();
+    greedy.readable().await.unwrap();
+    // The only place is free again once the other one is gone.
+    let served = async {
+        while !exchange(addr, ASK).await.starts_with(b"HTTP/1.1 200") {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(LONG, served)
+        .await
+        .expect("the reader that does not read is dropped");
+    stop.cancel();
 }
 
 #[tokio::test]
