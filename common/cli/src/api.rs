@@ -1,7 +1,7 @@
 //! Calls to one server: JSON values in and out, lists followed to their end.
 use crate::Failure;
 use exarch_common_base::SecretString;
-use exarch_common_http::client::{ApiClient, ClientTls};
+use exarch_common_http::client::{ApiClient, ClientError, ClientTls};
 use reqwest::{
     Method, RequestBuilder,
     header::{self, HeaderValue},
@@ -79,6 +79,18 @@ impl Api {
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let request = self.client.request(Method::POST, path).json(body);
         Ok(self.client.send(request.timeout(self.timeout)).await?)
+    }
+
+    /// `POST` that makes something, under an `Idempotency-Key`: an answer that was lost on its way is asked for once more.
+    pub async fn create(&self, path: &str, body: &Value, key: &str) -> Result<Value, Failure> {
+        let request = || {
+            let request = self.client.request(Method::POST, path).json(body);
+            request.header("idempotency-key", key).timeout(self.timeout)
+        };
+        match self.client.send(request()).await {
+            Err(ClientError::Unreachable { .. }) => Ok(self.client.send(request()).await?),
+            answer => Ok(answer?),
+        }
     }
 
     /// `PUT` of a whole document.

@@ -1,7 +1,7 @@
 //! The flags that every command takes, and the table of commands.
 use crate::{
-    Failure, agent, audit, cluster, context::Context, continuity, entitlement, host, invitation, lease, login, logout,
-    manual, membership, region, resource, sessions, tenant, times, user, version, whoami, workload,
+    Failure, agent, apply, audit, cluster, context::Context, continuity, entitlement, host, invitation, lease, login,
+    logout, manual, membership, region, resource, sessions, tenant, times, user, version, whoami, workload,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
@@ -77,6 +77,22 @@ pub struct Flags {
     pub no_color: bool,
 }
 
+/// What a document is.
+const APPLY: &str = "\
+Make what is described in documents: create what is missing, change what differs, leave alone what is as it should be.
+
+A document has `kind` (Tenant, Entitlement, Membership, Cluster, Host, Resource or Workload), `spec`, and where it is not the \
+tenant in force and the only region, `tenant` and `region`. A `spec` is what the API takes to create such a thing, with names \
+where it wants ids: `cluster`, `resource`, `user` (an address), `regions`. What a `spec` leaves out stays as it is; `null` \
+means none, open or without a limit. Nothing is deleted, and nothing is renamed: a thing is found by its name.
+
+All documents are read before anything is sent. Then they are applied in the order in which they rest on each other, up to \
+the first that is refused.
+
+  kind: Resource
+  region: eu-north
+  spec: { cluster: north, name: ledger, kind: volume, ttl_ms: 30000 }";
+
 /// The table of commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
@@ -125,6 +141,9 @@ pub enum Command {
     /// What runs under a lease
     #[command(subcommand)]
     Workload(workload::Command),
+    /// Make what is described in documents: create what is missing, change what differs, leave alone what is as it should be
+    #[command(long_about = APPLY)]
+    Apply(apply::Apply),
     /// What keeps working in a region without the global, and until when
     Continuity,
     /// What happened in the tenant: at the global, or in a region with --region
@@ -169,6 +188,7 @@ impl Command {
             Self::Resource(command) => resource::run(cx, command).await,
             Self::Lease(command) => lease::run(cx, command).await,
             Self::Workload(command) => workload::run(cx, command).await,
+            Self::Apply(args) => apply::run(cx, args).await,
             Self::Continuity => continuity::run(cx).await,
             Self::Audit(command) => audit::of_tenant(cx, command).await,
             Self::FederationAudit(command) => audit::of_federation(cx, command).await,

@@ -14,7 +14,8 @@ use serde_json::json;
 /// Where clusters are.
 pub const PATH: &str = "/v1/clusters";
 
-const CLUSTER: Kind = Kind {
+/// What clusters are called.
+pub const CLUSTER: Kind = Kind {
     word: "cluster",
     plural: "clusters",
     prefix: "clu",

@@ -46,14 +46,19 @@ impl Context {
 
     /// The global, to do something in the tenant in force.
     pub async fn global_in_tenant(&self) -> Result<Api, Failure> {
-        self.tenant_is_in_force()?;
+        self.in_force(self.flags.tenant.as_deref())?;
         self.global().await
     }
 
     /// The region of `--region`, or the only one there is, entered in the tenant in force.
     pub async fn region(&self) -> Result<Api, Failure> {
-        self.tenant_is_in_force()?;
-        let reached = self.tokens.region(&self.region_slug().await?).await?;
+        self.in_force(self.flags.tenant.as_deref())?;
+        self.enter(&self.region_slug().await?).await
+    }
+
+    /// This region, in the tenant in force.
+    pub async fn enter(&self, region: &Slug) -> Result<Api, Failure> {
+        let reached = self.tokens.region(region).await?;
         if let Some(remark) = reached.remark {
             self.out.remark(&remark);
         }
@@ -109,10 +114,10 @@ impl Context {
     }
 
     /// To work in a tenant it must be in force: switching is deliberate, and `--tenant` only makes sure.
-    fn tenant_is_in_force(&self) -> Result<(), Failure> {
-        let Some(asked) = &self.flags.tenant else { return Ok(()) };
+    pub fn in_force(&self, asked: Option<&str>) -> Result<(), Failure> {
+        let Some(asked) = asked else { return Ok(()) };
         match self.tokens.session()?.tenant {
-            Some(TenantRef { id, slug }) if *asked == id || *asked == slug => Ok(()),
+            Some(TenantRef { id, slug }) if asked == id || asked == slug => Ok(()),
             Some(TenantRef { slug, .. }) => Err(Failure::Failed(format!(
                 "The tenant in force is {slug}: run `exarch tenant switch {asked}` first."
             ))),

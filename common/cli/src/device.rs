@@ -1,9 +1,10 @@
 //! Signing in by a browser, on this machine or another (RFC 8628): a code to type or confirm there, and waiting here.
-use crate::{Failure, api::Api, context::Context, session::read, terminal};
+use crate::{Failure, api::Api, context::Context, progress::Progress, session::read, terminal};
 use exarch_common_base::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
+use time::OffsetDateTime;
 
 const CLIENT: &str = "exarch-cli";
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -48,6 +49,15 @@ pub async fn sign_in(cx: &Context, global: &Api) -> Result<Value, Failure> {
         shown(page)
     ))?;
     let deadline = cx.ambient.now() + Duration::from_secs(begun.expires_in);
+    let nobody = "Nobody is signed in here, and the code ends by itself.".to_owned();
+    let progress = Progress::begin(&cx.out, "waiting", None, nobody);
+    let answer = confirmed(cx, global, &begun, deadline).await;
+    progress.end();
+    answer
+}
+
+/// Asks until the code was confirmed, refused or has ended.
+async fn confirmed(cx: &Context, global: &Api, begun: &Begun, deadline: OffsetDateTime) -> Result<Value, Failure> {
     let mut wait = Duration::from_secs(begun.interval.clamp(1, 60));
     let fields = [
         ("grant_type", GRANT),

@@ -57,6 +57,20 @@ pub enum Failure {
     /// A name that names nothing.
     #[error("{0}")]
     NotFound(String),
+    /// Somebody else was faster.
+    #[error("{0}")]
+    Conflict(String),
+    /// Documents that cannot be used, fault by fault.
+    #[error("{}", faulty(.0.len()))]
+    Faults(Vec<String>),
+    /// Something that happened to one of several things.
+    #[error("{what}: {cause}")]
+    Of {
+        /// To which.
+        what: String,
+        /// What happened.
+        cause: Box<Failure>,
+    },
     /// Whatever else, in a sentence.
     #[error("{0}")]
     Failed(String),
@@ -77,11 +91,31 @@ impl From<String> for Failure {
     }
 }
 
+fn faulty(n: usize) -> String {
+    let faults = if n == 1 {
+        "is a fault".to_owned()
+    } else {
+        format!("are {n} faults")
+    };
+    format!("Nothing was done: there {faults} in the documents.")
+}
+
 impl Failure {
+    /// The same, told of one of several things.
+    #[must_use]
+    pub fn of(self, what: String) -> Self {
+        Self::Of {
+            what,
+            cause: Box::new(self),
+        }
+    }
+
     /// The exit code.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Call(ClientError::Address { .. }) => Exit::Usage,
+            Self::Usage(_) | Self::Faults(_) | Self::Call(ClientError::Address { .. }) => Exit::Usage,
+            Self::Conflict(_) => Exit::Conflict,
+            Self::Of { cause, .. } => cause.exit(),
             Self::Denied(_) => Exit::Denied,
             Self::NotFound(_) => Exit::NotFound,
             Self::Call(ClientError::Problem(problem)) => Exit::of_status(problem.document.status),
@@ -96,8 +130,13 @@ impl Failure {
 
     /// The server's problem, if it was one.
     pub fn problem(&self) -> Option<&ProblemDocument> {
+        self.call().and_then(ClientError::problem)
+    }
+
+    fn call(&self) -> Option<&ClientError> {
         match self {
-            Self::Call(e) => e.problem(),
+            Self::Call(e) => Some(e),
+            Self::Of { cause, .. } => cause.call(),
             _ => None,
         }
     }
@@ -105,8 +144,11 @@ impl Failure {
     /// As a problem document: the server's own, or one of ours in the same form.
     fn document(&self) -> Value {
         if let Some(problem) = self.problem()
-            && let Ok(document) = serde_json::to_value(problem)
+            && let Ok(mut document) = serde_json::to_value(problem)
         {
+            if let Self::Of { .. } = self {
+                document["detail"] = json!(self.to_string());
+            }
             return document;
         }
         let (slug, title) = match self.exit() {
@@ -117,12 +159,22 @@ impl Failure {
             Exit::Unreachable => ("unreachable", "Unreachable"),
             Exit::Error | Exit::Ok => ("failed", "Failed"),
         };
-        json!({ "type": format!("urn:exarch:problem:{slug}"), "title": title, "detail": self.to_string() })
+        let mut document =
+            json!({ "type": format!("urn:exarch:problem:{slug}"), "title": title, "detail": self.to_string() });
+        if let Self::Faults(faults) = self {
+            document["errors"] = faults.iter().map(|fault| json!({ "reason": fault })).collect();
+        }
+        document
     }
 
     /// For people: a sentence, and below it what else the server said.
     fn text(&self) -> String {
         let mut text = format!("exarch: {}", printable(&self.to_string()));
+        if let Self::Faults(faults) = self {
+            for fault in faults {
+                text.push_str(&format!("\n  {}", printable(fault)));
+            }
+        }
         let Some(problem) = self.problem() else { return text };
         let mut line = |label: &str, value: &str| {
             text.push_str("\n  ");
@@ -140,7 +192,7 @@ impl Failure {
         if let Some(request) = &problem.request_id {
             line("request", request);
         }
-        if let Self::Call(ClientError::Problem(received)) = self
+        if let Some(ClientError::Problem(received)) = self.call()
             && let Some(wait) = received.retry_after
         {
             line("try again in", &format!("{} s", wait.as_secs()));

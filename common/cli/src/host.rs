@@ -12,7 +12,8 @@ use clap::Subcommand;
 use exarch_common_base::Slug;
 use serde_json::json;
 
-const PATH: &str = "/v1/hosts";
+/// Where hosts are.
+pub const PATH: &str = "/v1/hosts";
 
 const HOST: Kind = Kind {
     word: "host",

@@ -16,12 +16,14 @@ mod live;
 mod names;
 mod output;
 mod profile;
+mod progress;
 mod session;
 mod tables;
 mod terminal;
 mod times;
 
 mod agent;
+mod apply;
 mod audit;
 mod bootstrap;
 mod cluster;

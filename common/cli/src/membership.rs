@@ -145,7 +145,11 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
     }
 }
 
-async fn region_ids(global: &Api, regions: &[String]) -> Result<Vec<String>, Failure> {
+/// Ids of the regions that are given by slug or id.
+///
+/// # Errors
+/// One may not be entered.
+pub async fn region_ids(global: &Api, regions: &[String]) -> Result<Vec<String>, Failure> {
     if regions.iter().all(|region| region.parse::<RegionId>().is_ok()) {
         return Ok(regions.to_vec());
     }

@@ -72,6 +72,11 @@ impl Output {
         matches!(self.format, Format::Json | Format::Yaml)
     }
 
+    /// Whether a person looks at standard error and wants to see how far things are.
+    pub fn shows_progress(&self) -> bool {
+        !self.quiet && !self.is_data() && io::stderr().is_terminal()
+    }
+
     /// Whether names alone are wanted, or ids.
     fn handle(&self) -> Option<fn(&Value) -> String> {
         match (self.format, self.quiet) {
@@ -116,7 +121,9 @@ impl Output {
             return self.data(&json!({ "items": items }));
         }
         if let Some(handle) = self.handle() {
-            return items.iter().try_for_each(|item| self.print(&handle(item)));
+            // What is not there yet has no id.
+            let handles = items.iter().map(handle).filter(|handle| !handle.is_empty());
+            return handles.into_iter().try_for_each(|handle| self.print(&handle));
         }
         if items.is_empty() {
             self.remark(&format!("There are no {what}."));
@@ -202,7 +209,7 @@ impl Output {
 pub fn written(value: &Value, format: Format) -> Result<String, Failure> {
     match format {
         Format::Yaml => {
-            let text = serde_yaml_ng::to_string(value).map_err(|e| Failure::Failed(e.to_string()))?;
+            let text = serde_saphyr::to_string(value).map_err(|e| Failure::Failed(e.to_string()))?;
             Ok(text.trim_end().to_owned())
         }
         _ => serde_json::to_string_pretty(value).map_err(|e| Failure::Failed(e.to_string())),

@@ -17,7 +17,8 @@ use std::time::Duration;
 /// Where resources are.
 pub const PATH: &str = "/v1/resources";
 
-const RESOURCE: Kind = Kind {
+/// What resources are called.
+pub const RESOURCE: Kind = Kind {
     word: "resource",
     plural: "resources",
     prefix: "res",

@@ -126,6 +126,21 @@ impl Row<'_> {
         }
     }
 
+    /// Of the list of changes there, each with its field, what was and what is.
+    pub fn changes(&self, list: &str) -> String {
+        let items = self.at(list).and_then(Value::as_array).into_iter().flatten();
+        let told = items.map(|item| {
+            let [field, from, to] = ["field", "from", "to"].map(|key| plain(&item[key]));
+            format!("{field}: {from} → {to}")
+        });
+        let told: Vec<_> = told.collect();
+        if told.is_empty() {
+            NOTHING.to_owned()
+        } else {
+            told.join("; ")
+        }
+    }
+
     /// How long ago, or until.
     pub fn age(&self, pointer: &str) -> String {
         if self.style.wide {
@@ -320,9 +335,11 @@ pub fn short(id: &str) -> Cow<'_, str> {
 
 fn tint(text: &str) -> Option<Color> {
     Some(match text {
-        "active" | "healthy" | "running" | "ok" | "fresh" | "connected" | "granted" => Color::Green,
+        "active" | "healthy" | "running" | "ok" | "fresh" | "connected" | "granted" | "created" | "changed" => {
+            Color::Green
+        }
         "registered" | "joining" | "draining" | "pending" | "waiting" | "stale" | "old" | "degraded" | "partial"
-        | "unknown" | "revoking" | "suspended" | "deleting" => Color::Yellow,
+        | "unknown" | "revoking" | "suspended" | "deleting" | "create" | "change" | "skipped" => Color::Yellow,
         "unreachable" | "failed" | "fenced" | "denied" | "expired" | "quarantined" | "disconnected" => Color::Red,
         "removed" | "released" | "revoked" | "stopped" | "deleted" => Color::DarkGrey,
         text if text.starts_with("suspended") => Color::Yellow,

@@ -6,6 +6,7 @@ use crate::{
     context::Context,
     listing::{self, At, Listing},
     names::{self, Kind},
+    progress::Progress,
     resource,
     tables::{Column, Names, column, number, state},
     times,
@@ -15,7 +16,8 @@ use exarch_common_base::Slug;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const PATH: &str = "/v1/workloads";
+/// Where workloads are.
+pub const PATH: &str = "/v1/workloads";
 
 /// How long `--wait` waits unless told.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -223,7 +225,11 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
                 return cx.out.done(&answer, &format!("{workload} runs on {agent} already."));
             }
             let patience = cx.flags.timeout.unwrap_or(PATIENCE);
-            let running = tokio::time::timeout(patience, until_running(cx, &region, &path, &agent_id)).await;
+            let waiting = format!("{workload} is to run on {agent}");
+            let stays = format!("{workload} stays queued on {agent}: `exarch workload stop {workload}` ends that.");
+            let progress = Progress::begin(&cx.out, &waiting, None, stays);
+            let running = tokio::time::timeout(patience, until_running(&progress, &region, &path, &agent_id)).await;
+            progress.end();
             let answer = running.map_err(|_| {
                 let waited = times::seconds(patience.as_secs());
                 Failure::Failed(format!(
@@ -283,7 +289,7 @@ fn place(workload: &Value, agent: &str) -> Option<Place> {
     })
 }
 
-async fn until_running(cx: &Context, region: &Api, path: &str, agent: &str) -> Result<Value, Failure> {
+async fn until_running(progress: &Progress<'_>, region: &Api, path: &str, agent: &str) -> Result<Value, Failure> {
     let mut told = None;
     loop {
         let workload = region.get(path).await?;
@@ -293,7 +299,7 @@ async fn until_running(cx: &Context, region: &Api, path: &str, agent: &str) -> R
             Some((state, detail)) if matches!(state.as_str(), "failed" | "fenced") => {
                 return Err(Failure::Failed(format!("It {state}: {detail}")));
             }
-            Some((state, detail)) if told != said => cx.out.remark(&format!("{state}: {detail}")),
+            Some((state, detail)) if told != said => progress.remark(&format!("{state}: {detail}")),
             _ => {}
         }
         told = said;

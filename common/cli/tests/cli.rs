@@ -635,13 +635,25 @@ async fn shells_complete_the_nouns_and_each_command_has_its_page() {
     let federation = Federation::start().await;
     for shell in ["bash", "zsh", "fish"] {
         let script = federation.run(&format!("completion {shell}"), "").await.code(0).out();
-        for word in ["entitlement", "continuity", "suspend", "region", "output"] {
+        for word in [
+            "entitlement",
+            "continuity",
+            "suspend",
+            "region",
+            "output",
+            "apply",
+            "dry-run",
+        ] {
             assert!(script.contains(word), "{word} for {shell}");
         }
     }
     let pages = federation.root.path().join("man");
     federation.run(&format!("man {}", pages.display()), "").await.code(0);
-    for (page, said) in [("exarch.1", "Exit codes"), ("exarch-tenant-suspend.1", "billing")] {
+    for (page, said) in [
+        ("exarch.1", "Exit codes"),
+        ("exarch-tenant-suspend.1", "billing"),
+        ("exarch-apply.1", "kind: Resource"),
+    ] {
         let text = fs::read_to_string(pages.join(page)).unwrap();
         assert!(text.contains(said), "{page}");
     }

@@ -1,5 +1,6 @@
 //! The story: what a federation is for, told by using one. Every step says what it saw, and the first that does not hold
 //! ends the story with an error.
+mod documents;
 mod outage;
 mod people;
 mod workload;
@@ -60,6 +61,7 @@ pub async fn tell(ambient: &Ambient, layout: &Layout) -> anyhow::Result<()> {
         steps: 0,
     };
     story.people().await?;
+    story.documents().await?;
     story.workload().await?;
     story.region_outage().await?;
     story.global_outage().await?;
