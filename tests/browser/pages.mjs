@@ -1,6 +1,6 @@
 // The pages of staff and of a tenant's administrator over the mock: seen in both themes and on a narrow screen, and used
 // where something can go wrong that only a browser shows (focus, dialogs, leaving a page).
-import { PASSWORD } from '../../global/dashboard/mock/world.js';
+import { acme, PASSWORD } from '../../global/dashboard/mock/world.js';
 import { audit } from './audit.mjs';
 import { equal, that } from './checks.mjs';
 import { enter, person } from './person.mjs';
@@ -121,6 +121,30 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await page.getByText('No gateway has joined').waitFor();
       await look('region-registered');
     });
+    await check(`draining a region can be left, and one that nobody joined is removed and shown as such (${theme})`, async () => {
+      await page.getByRole('button', { name: 'Remove…' }).click();
+      await page.getByLabel('Reason').fill('A slip.');
+      await page.getByLabel(`Type made-${theme} to confirm`).fill(`made-${theme}`);
+      await look('region-remove');
+      await narrow('region-remove');
+      await page.getByRole('button', { name: 'Remove region' }).click();
+      await page.getByText('no longer part of the federation.').first().waitFor();
+      await look('region-removed');
+      await narrow('region-removed');
+      await page.goto(`${base}/`);
+      await page.getByRole('row', { name: `Made ${theme}` }).getByText('Removed', { exact: true }).waitFor();
+      await look('federation-removed');
+      await page.goto(`${base}/regions/eu-west`);
+      await page.getByText('It is being drained').waitFor();
+      await look('region-draining');
+      await page.goto(`${base}/regions/eu-north`);
+      await page.getByRole('button', { name: 'Drain…' }).click();
+      await page.getByRole('dialog').waitFor();
+      await look('region-drain');
+      await page.keyboard.press('Escape');
+      await page.getByRole('dialog').waitFor({ state: 'detached' });
+      equal(await page.evaluate(() => document.activeElement?.textContent), 'Drain…', 'focus is back');
+    });
     await check(`staff find a person’s sessions, and look after their own account (${theme})`, async () => {
       await page.getByRole('link', { name: 'Accounts' }).click();
       await page.getByLabel('E-mail of the person').fill('dora@provider.example');
@@ -129,11 +153,34 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await look('accounts');
       await narrow('accounts');
       await page.getByRole('button', { name: /^Account of/ }).click();
-      await page.getByRole('link', { name: 'Account, second factor and sessions' }).click();
+      await page.getByRole('link', { name: 'Account, password and sessions' }).click();
       await page.getByText('This one').waitFor();
       equal(await page.locator('#account').isVisible(), false, 'menu open');
       await look('account');
       await narrow('account');
+    });
+    await check(`the own password is changed where code and length are right (${theme})`, async () => {
+      someone.allow('401 /v1/me/password');
+      await page.getByRole('link', { name: 'Change password…' }).click();
+      await page.getByLabel('Present password').waitFor();
+      await look('password');
+      await narrow('password');
+      await page.keyboard.type('not this one');
+      await page.getByLabel('New password').fill('too short');
+      await page.keyboard.press('Enter');
+      await page.getByRole('alert').waitFor();
+      equal(await focused(), '/totp', 'focus');
+      await look('password-refused');
+      await narrow('password-refused');
+      await page.keyboard.type('271828');
+      await page.getByLabel('New password').fill('a much longer password');
+      await page.keyboard.press('Enter');
+      await page.getByText('nothing was changed').waitFor();
+      await page.getByLabel('Present password').fill(PASSWORD);
+      await page.keyboard.press('Enter');
+      await page.getByText('signed in here alone').waitFor();
+      await look('password-changed');
+      api.world.accounts.find(({ email }) => email === 'dora@provider.example').password = PASSWORD;
     });
     await check(`a tenant’s administrator sees its people and adds one (${theme})`, async () => {
       await someone.context.clearCookies();
@@ -141,7 +188,15 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await enter(page, { email: 'ada@acme.example', password: PASSWORD });
       await page.getByRole('link', { name: 'Cleo Merode' }).waitFor();
       await look('people');
+      await page.getByRole('table', { name: 'Invitations to Acme Logistics' }).waitFor();
       await narrow('people');
+      await page.getByRole('button', { name: 'Cancel the invitation of ivy@elsewhere.example' }).click();
+      await page.getByRole('dialog').waitFor();
+      await look('invitation-cancel');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Send the invitation of jon@elsewhere.example again' }).click();
+      await page.getByText('Another mail is on its way').waitFor();
+      await look('invitation-again');
       await page.getByRole('link', { name: 'Ada Byron' }).click();
       await page.getByText('This one').waitFor();
       await look('person');
@@ -162,6 +217,23 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await page.getByRole('button', { name: 'Add person' }).click();
       await page.getByRole('heading', { name: 'Nina New is added' }).waitFor();
       await look('new-person');
+    });
+    await check(`a tenant’s administrator reads whom a second factor would be asked of (${theme})`, async () => {
+      someone.allow(`409 /v1/tenants/${acme.id}/settings`);
+      await page.getByRole('link', { name: 'Go to people' }).click();
+      await page.getByRole('dialog', { name: 'Leave this page?' }).getByRole('button', { name: 'Leave' }).click();
+      await page.getByRole('link', { name: 'Settings' }).click();
+      await page.getByText('Optional').waitFor();
+      await look('settings');
+      await narrow('settings');
+      await page.getByRole('button', { name: 'Require it of everybody…' }).click();
+      await page.getByRole('dialog').waitFor();
+      await look('settings-require');
+      await narrow('settings-require');
+      await page.getByRole('button', { name: 'Require it', exact: true }).click();
+      await page.getByRole('link', { name: 'Go to your account' }).waitFor();
+      await look('settings-refused');
+      await page.keyboard.press('Escape');
     });
     await check(`a page that is not for one’s role says so (${theme})`, async () => {
       someone.allow('403 /v1/tenants');

@@ -2,8 +2,11 @@
 // enforces what the server enforces (session, origin, roles, entitlements), so that a page that forgets it fails here.
 import { account as accountRoutes, FIRST_CODE, SECRET, tenCodes } from './account.js';
 import { body, json, list, Refused, requireSameOrigin } from './http.js';
+import { invitations as invitationRoutes } from './invitations.js';
+import { regions } from './regions.js';
 import { roles } from './roles.js';
-import { people, regions, sessionsOf, tenants } from './rooms.js';
+import { people, sessionsOf, tenants } from './rooms.js';
+import { asked, settings } from './settings.js';
 import { wantsEvents, watched } from './watch.js';
 import { world as freshWorld } from './world.js';
 
@@ -73,7 +76,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       tickets.set(ticket, { account, next, done, expiresAt: now() + TICKET_MS });
       return json({ status: 'next', next, ticket, ...more });
     };
-    if (account.mustEnrol && !account.totp) {
+    if ((account.mustEnrol || asked(world, account)) && !account.totp) {
       return ask('second-factor', { enrolment: { id: 'enrolment', secret: SECRET, uri: `otpauth://totp/Exarch:x?secret=${SECRET}` } });
     }
     if (account.totp && !done.has('second-factor')) return ask('second-factor');
@@ -121,9 +124,11 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   /** @type {Record<string, import('./rooms.js').Handler>} */
   const routes = {
     ...accountRoutes(server),
+    ...invitationRoutes(server),
     ...people(server),
     ...regions(server),
     ...sessionsOf(server),
+    ...settings(server),
     ...tenants(server),
 
     'POST /v1/auth/sign-in': async (request) => {
@@ -201,6 +206,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
       if (account) account.memberships.push(membership);
       else world.accounts.push({ id: next('usr'), email, display_name: 'Guest', password: new_password ?? '', memberships: [membership] });
       invitations.delete(token);
+      world.invitations = world.invitations.filter((each) => each.email !== email || each.tenant !== membership.tenant.id);
       return json({ tenant: membership.tenant, email });
     },
 

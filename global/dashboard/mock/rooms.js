@@ -1,5 +1,6 @@
 // The routes behind the pages of staff and administrators.
 import { created, done, email, json, list, missing, object, Refused, slug, text, wrong } from './http.js';
+import { invite } from './invitations.js';
 import { requireMatch, versioned } from './tags.js';
 
 /**
@@ -112,6 +113,7 @@ export function tenants({ world, now, next, needs }) {
       fits(from, input);
       const region = world.regions.find(({ slug }) => slug === input.region);
       if (!region) throw wrong('/region', 'names no region', 'invalid-entitlement');
+      if (region.lifecycle === 'draining') throw wrong('/region', 'is being drained', 'region-draining', 409, 'The region is being drained: nobody new is entitled to it.');
       const all = (world.entitlements[tenant.id] ??= []);
       if (all.some((each) => each.region.slug === region.slug)) {
         throw wrong('/region', 'is one the tenant is entitled to already', 'already-entitled', 409, 'The tenant is entitled to this region already: end that entitlement first.');
@@ -147,14 +149,9 @@ export function tenants({ world, now, next, needs }) {
 }
 
 /** @param {Server} server @returns {Record<string, Handler>} */
-export function people({ world, now, next, needs, sessions }) {
+export function people(server) {
+  const { world, now, next, needs, sessions } = server;
   const iso = () => new Date(now()).toISOString();
-  /** @param {Session} session @param {string} key */
-  const inForce = ({ membership }, key) => {
-    const tenant = membership?.tenant;
-    if (!tenant || (tenant.id !== key && tenant.slug !== key)) throw missing('tenant-not-found', 'There is no such tenant.');
-    return tenant.id;
-  };
   /** @param {string} tenant */
   const members = (tenant) => world.accounts.flatMap((account) =>
     account.memberships.filter((each) => each.tenant.id === tenant).map((membership) => ({ account, membership })));
@@ -256,10 +253,7 @@ export function people({ world, now, next, needs, sessions }) {
       const input = await object(request, ['email', 'display_name', 'roles', 'initial_password']);
       const [address, display_name] = [email(input.email, '/email'), text(input.display_name, '/display_name')];
       const roles = rolesOf(input.roles);
-      if (!input.initial_password) {
-        const expires_at = new Date(now() + 86_400_000).toISOString();
-        return json({ id: next('inv'), email: address, display_name, roles, state: 'pending', created_at: iso(), expires_at }, {}, 202);
-      }
+      if (!input.initial_password) return json(invite(server, session, { email: address, display_name, roles }), {}, 202);
       if (world.accounts.some((account) => account.email === address)) {
         throw wrong('/email', 'belongs to somebody already', 'email-taken', 409, 'Somebody signs in with this address already: grant that person a membership instead.');
       }
@@ -354,98 +348,19 @@ export function sessionsOf({ world, needs, session, sessions, now }) {
   };
 }
 
-/** @param {Server} server @returns {Record<string, Handler>} */
-export function regions({ world, now, next, needs }) {
-  /** @param {string} key */
-  const named = (key) => {
-    const found = world.regions.find(({ slug }) => slug === key);
-    if (!found) throw missing('region-not-found', 'There is no such region.');
-    return found;
-  };
-  const joinToken = () => ({
-    token: next('exj'), expires_at: new Date(now() + 15 * 60_000).toISOString(),
-    line: 'exarch-gateway join --global https://global.example:8441 --ca-pin sha256:2f1c7e --token-file -',
-  });
-  /** @param {unknown} given @param {string} pointer */
-  const origin = (given, pointer) => {
-    if (!/^https?:\/\/[^/@?#\s]+$/.test(String(given))) throw wrong(pointer, 'must be https:// or http:// with a host, without a path, a password or a slash at the end');
-    return String(given);
-  };
-  /** @param {import('../src/api/types').Region} region */
-  const registered = ({ name, url, console_url, lifecycle }) => ({ name, url, console_url, lifecycle });
-  const seconds = { hour: 30, day: 720, week: 5040, month: 21_600 };
-
-  return {
-    'GET /v1/regions': (request, url) => {
-      needs(request, 'region.list');
-      return list(url, world.regions);
-    },
-    'GET /v1/regions/:': (request, _, key) => {
-      needs(request, 'region.read');
-      const region = named(key);
-      return versioned(region, registered(region));
-    },
-    'PATCH /v1/regions/:': async (request, _, key) => {
-      needs(request, 'region.update');
-      const input = await object(request, ['name', 'url', 'console_url']);
-      const region = named(key);
-      requireMatch(request, registered(region));
-      const name = input.name === undefined ? region.name : text(input.name, '/name', 200);
-      const place = input.url === undefined ? region.url : origin(input.url, '/url');
-      // none is told as where the region is
-      const before = region.console_url === region.url ? place : region.console_url;
-      const console_url = input.console_url === undefined ? before : input.console_url === null ? place : origin(input.console_url, '/console_url');
-      Object.assign(region, { name, url: place, console_url });
-      return versioned(region, registered(region));
-    },
-    'POST /v1/regions': async (request) => {
-      needs(request, 'region.register');
-      const input = await object(request, ['slug', 'name', 'url', 'console_url']);
-      const region = { id: next('reg'), slug: slug(input.slug, '/slug'), name: text(input.name, '/name', 200), url: origin(input.url, '/url'), console_url: input.console_url === undefined ? input.url : origin(input.console_url, '/console_url'), lifecycle: 'registered', health: 'unknown' };
-      if (world.regions.some((each) => each.slug === region.slug)) {
-        throw wrong('/slug', 'is or was another region’s', 'region-slug-taken', 409, `${region.slug} is the slug of a region, or was; slugs are never used again.`);
-      }
-      world.regions.push(region);
-      return created({ region, join_token: joinToken() });
-    },
-    'POST /v1/regions/:/join-token': (request, _, key) => {
-      needs(request, 'region.register');
-      const region = named(key);
-      if (region.lifecycle !== 'registered') throw new Refused(409, 'region-already-joined', `The region ${key} is ${region.lifecycle}: only a registered one waits for a gateway.`);
-      return created(joinToken());
-    },
-    'GET /v1/regions/:/probes': (request, url, key) => {
-      needs(request, 'region.read');
-      return list(url, world.probes[named(key).slug] ?? []);
-    },
-    'GET /v1/regions/:/probes/summary': (request, url, key) => {
-      needs(request, 'region.read');
-      const probes = world.probes[named(key).slug] ?? [];
-      const step = seconds[/** @type {keyof typeof seconds} */ (url.searchParams.get('range') ?? 'day')];
-      if (!step) throw new Refused(400, 'malformed-query', 'A parameter of the query cannot be accepted; see errors.');
-      const until = (Math.floor(now() / 1000 / step) + 1) * step * 1000;
-      const from = until - 120 * step * 1000;
-      /** @type {Map<number, { at: string, good: number, failing: number, missed: number, latency_ms?: number, latency_most_ms?: number }>} */
-      const slots = new Map();
-      for (const { at, outcome, latency_ms } of [...probes].reverse()) {
-        const n = Math.floor((Date.parse(at) - from) / 1000 / step);
-        if (n < 0 || n >= 120) continue;
-        const slot = slots.get(n) ?? { at: new Date(from + n * step * 1000).toISOString(), good: 0, failing: 0, missed: 0 };
-        slot[/** @type {'good'} */ (outcome)] += 1;
-        if (latency_ms != null) Object.assign(slot, { latency_ms: slot.latency_ms ?? latency_ms, latency_most_ms: Math.max(slot.latency_most_ms ?? 0, latency_ms) });
-        slots.set(n, slot);
-      }
-      return json({ from: new Date(from).toISOString(), until: new Date(until).toISOString(), slot_seconds: step, slots: [...slots].sort(([a], [b]) => a - b).map(([, slot]) => slot) });
-    },
-  };
-}
-
 /** @param {World} world @param {string} id @param {{ email: string, display_name: string }} person @returns {Account} */
 function addAccount(world, id, { email, display_name }) {
   /** @type {Account} */
   const account = { id, email, display_name, password: PASSWORD, mustChange: true, memberships: [] };
   world.accounts.push(account);
   return account;
+}
+
+/** The tenant in force, if it is the one that is named. @param {Session} session @param {string} key */
+export function inForce({ membership }, key) {
+  const tenant = membership?.tenant;
+  if (!tenant || (tenant.id !== key && tenant.slug !== key)) throw missing('tenant-not-found', 'There is no such tenant.');
+  return tenant.id;
 }
 
 /** @param {Account} account */

@@ -9,10 +9,12 @@
  * @typedef {{ id: string, tenant: TenantName, roles: string[], regions: string[], only?: string[], until?: string, created_at: string }} Membership
  * @typedef {{ id: string, email: string, display_name: string, state?: string, password: string, memberships: Membership[], system?: string[], totp?: string, totpSince?: string, recovery?: string[], mustEnrol?: boolean, mustChange?: boolean }} Account
  * @typedef {{ code: string, address: string, user_agent: string, asked_at: string, expires_at: string, answer?: string }} Device
+ * @typedef {{ id: string, tenant: string, email: string, display_name: string, roles: string[], by: string, created_at: string, expires_at: string }} Invitation
  * @typedef {{ email: string, tenant?: string, kind: string, createdAt: number, expiresAt: number, address?: string, agent?: string }} Elsewhere
  * @typedef {{
  *   accounts: Account[], regions: Region[], devices: Device[], tenants: Tenant[], entitlements: Record<string, Entitlement[]>,
  *   probes: Record<string, Probe[]>, sessions: Elsewhere[], reasons: string[],
+ *   invitations: Invitation[], settings: Record<string, { second_factor: 'optional' | 'required' }>, mail: boolean,
  * }} World
  */
 
@@ -51,6 +53,12 @@ export function world(now = Date.now()) {
   );
   return {
     reasons: [],
+    mail: true,
+    settings: {},
+    invitations: [
+      { id: 'inv_2', tenant: acme.id, email: 'ivy@elsewhere.example', display_name: 'Ivy Compton', roles: ['auditor'], by: 'usr_ada', created_at: before(7_200), expires_at: before(-79_200) },
+      { id: 'inv_1', tenant: acme.id, email: 'jon@elsewhere.example', display_name: 'Jon Silkin', roles: ['read-only', 'security-analyst'], by: 'usr_ada', created_at: before(3 * 86_400), expires_at: before(2 * 86_400) },
+    ],
     tenants: [
       registered(provider, 'active', 400),
       registered(globex, 'active', 90),

@@ -133,6 +133,11 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
     }),
     createRoute({
       getParentRoute: () => shellRoute,
+      path: links.settings,
+      component: lazyRouteComponent(() => import('./settings/SettingsPage'), 'SettingsPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
       path: links.accounts,
       component: lazyRouteComponent(() => import('./sessions/AccountsPage'), 'AccountsPage'),
     }),
@@ -140,6 +145,11 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
       getParentRoute: () => shellRoute,
       path: links.account,
       component: lazyRouteComponent(() => import('./account/AccountPage'), 'AccountPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.password,
+      component: lazyRouteComponent(() => import('./account/PasswordPage'), 'PasswordPage'),
     }),
   ] as const;
 

@@ -32,7 +32,7 @@ test('a tenant is renamed; a wrong name stands beside its field, and nothing cha
   await dora.user.click(await screen.findByRole('button', { name: 'Rename…' }));
   await retype(dora, 'Name', '');
   await dora.user.click(button('Save'));
-  expect(screen.getByRole('alert').textContent).toContain('Name: Enter a name.');
+  expect(screen.getByRole('alert').textContent).toContain('Name: Enter the name.');
   await retype(dora, 'Name', 'x'.repeat(101));
   await dora.user.click(button('Save'));
   await waitFor(() => expect(screen.getByLabelText('Name').getAttribute('aria-invalid')).toBe('true'));

@@ -80,6 +80,24 @@ test('somebody is invited by mail, and nothing is shown to be passed on', async 
   expect(membershipOf(ada, 'guest@elsewhere.example')).toBeUndefined();
 });
 
+test('where no mail is sent, the way that is left is offered, and nobody is told to wait', async () => {
+  const world = freshWorld();
+  world.mail = false;
+  const ada = await at('/new/person', ADMIN, { world });
+  await ada.user.click(await screen.findByRole('radio', { name: /An invitation by mail/ }));
+  await ada.user.type(screen.getByLabelText('E-mail'), 'guest@elsewhere.example');
+  await ada.user.type(screen.getByLabelText('Display name'), 'Guest');
+  await ada.user.click(screen.getByRole('checkbox', { name: /Read only/ }));
+  await ada.user.click(button('Add person'));
+  expect((await screen.findByRole('alert')).textContent).toMatch(/sends no mail(?!.*try again)/);
+  await ada.user.click(button('Make an account with an initial password'));
+  expect(screen.queryByRole('alert')).toBeNull();
+  expect(screen.getByRole<HTMLInputElement>('radio', { name: /A new account/ }).checked).toBe(true);
+  await ada.user.click(button('Add person'));
+  expect(await screen.findByRole('heading', { level: 1, name: 'Guest is added' })).toBeTruthy();
+  expect(screen.getByText('kfmtcb-r8wq3n-7hzyxd-p2vjse')).toBeTruthy();
+});
+
 test('a membership ends when the address was typed, and the last administrator’s does not', async () => {
   const ada = await at('/people');
   await ada.user.click(await screen.findByRole('link', { name: 'Cleo Merode' }));

@@ -28,6 +28,9 @@ test('the token of a mail sets a new password once', async () => {
   const field = await screen.findByLabelText<HTMLInputElement>('New password');
   expect(field.autocomplete).toBe('new-password');
   await ada.user.type(field, 'short{Enter}');
+  expect(screen.getByText('Too short: 5 of at least 12 characters.')).toBeTruthy();
+  await ada.user.clear(field);
+  await ada.user.type(field, 'shorter than{Enter}');
   expect((await screen.findByRole('alert')).textContent).toMatch(/fewer than 15 characters/);
   await ada.user.clear(field);
   await ada.user.type(field, 'a much longer password{Enter}');

@@ -1,5 +1,7 @@
 import { useMe } from '../api/me';
 import { MySessions } from '../sessions/MySessions';
+import { links } from '../links';
+import { ButtonLink } from '../ui/ButtonLink';
 import { Card } from '../ui/Card';
 import { Fact, Facts, Page } from '../ui/Page';
 import { roleWord } from '../people/roles';
@@ -9,7 +11,7 @@ import { SecondFactor } from './SecondFactor';
 export function AccountPage() {
   const me = useMe();
   return (
-    <Page title="Account" intro={me.user.email}>
+    <Page title="Account" intro={me.user.email} actions={<ButtonLink to={links.password}>Change password…</ButtonLink>}>
       <Card>
         <Facts>
           <Fact name="Name">{me.user.display_name}</Fact>

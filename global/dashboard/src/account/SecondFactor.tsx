@@ -1,7 +1,6 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { ShieldAlert, ShieldCheck } from 'lucide-react';
 import { useState } from 'react';
-import { api, data } from '../api/client';
 import { useMe } from '../api/me';
 import { renewed } from '../api/live';
 import { LIST_EVERY_MS } from '../api/pages';
@@ -17,6 +16,7 @@ import { StatusBadge } from '../ui/StatusBadge';
 import { Time } from '../ui/Time';
 import { CodesDialog, NewCodesDialog } from './Codes';
 import { EnrolDialog } from './EnrolDialog';
+import { secondFactorQuery } from './queries';
 import { RemoveDialog } from './RemoveDialog';
 
 /** From here on a person should make new ones while they can. */
@@ -29,11 +29,7 @@ export function SecondFactor() {
   const me = useMe();
   const client = useQueryClient();
   const [open, setOpen] = useState<Open>();
-  const query = useQuery({
-    queryKey: ['second-factor', me.user.id],
-    queryFn: ({ signal }) => data(api.GET('/v1/me/second-factor', { signal })),
-    refetchInterval: renewed(LIST_EVERY_MS),
-  });
+  const query = useQuery({ ...secondFactorQuery(me), refetchInterval: renewed(LIST_EVERY_MS) });
   const close = () => setOpen(undefined);
   const changed = (codes?: string[]) => {
     void client.invalidateQueries({ queryKey: ['second-factor'] });

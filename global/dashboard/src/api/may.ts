@@ -6,7 +6,7 @@ const registry = ['region.list', 'region.read', 'tenant.list', 'tenant.read'] as
 
 const system = {
   'system-admin': [
-    ...registry, 'region.register', 'region.update', 'tenant.create', 'tenant.update', 'tenant.suspend', 'tenant.resume', 'tenant.delete', 'tenant.restore',
+    ...registry, 'region.register', 'region.update', 'region.drain', 'region.remove', 'tenant.create', 'tenant.update', 'tenant.suspend', 'tenant.resume', 'tenant.delete', 'tenant.restore',
     'entitlement.list', 'entitlement.grant', 'entitlement.revoke', 'federation_session.list', 'federation_session.revoke',
     'federation_user.read', 'federation_user.disable', 'federation_user.enable',
   ],

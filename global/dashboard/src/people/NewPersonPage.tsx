@@ -22,6 +22,12 @@ const back = { to: links.people, label: 'People' } as const;
 
 type Way = 'new' | 'mail' | 'known';
 
+/** The way that is open where another one was refused. */
+const instead: Record<string, { way: Way; word: string }> = {
+  'email-taken': { way: 'known', word: 'Add this person by their account' },
+  'no-mail': { way: 'new', word: 'Make an account with an initial password' },
+};
+
 /** Adds a person to the tenant in force: by mail, with an account made here, or by the account they have. */
 export function NewPersonPage() {
   const me = useMe();
@@ -68,6 +74,7 @@ export function NewPersonPage() {
           done={(answer) => {
             void client.invalidateQueries({ queryKey: ['memberships'] });
             if ('expires_at' in answer) {
+              void client.invalidateQueries({ queryKey: ['invitations'] });
               toast(`An invitation is on its way to ${answer.email}.`);
               return void navigate({ to: links.people });
             }
@@ -75,19 +82,20 @@ export function NewPersonPage() {
             toast(`${answer.user.display_name} is now a member.`);
             void navigate({ to: links.person, params: { id: answer.id } });
           }}
-          remedy={({ slug }, over) =>
-            slug === 'email-taken' && (
+          remedy={({ slug }, over) => {
+            const other = instead[slug];
+            return other && (
               <Button
                 className="mt-2"
                 onClick={() => {
-                  setAccount('known');
+                  setAccount(other.way);
                   over();
                 }}
               >
-                Add this person by their account
+                {other.word}
               </Button>
-            )
-          }
+            );
+          }}
         >
           <Radios
             key={account}

@@ -19,6 +19,7 @@ import { Search } from '../ui/Search';
 import { StatusBadge } from '../ui/StatusBadge';
 import { Table, type Column } from '../ui/Table';
 import { Time, Until } from '../ui/Time';
+import { Invitations } from './Invitations';
 import { membershipsPath, membershipsQuery } from './queries';
 import { roleWord } from './roles';
 
@@ -80,6 +81,7 @@ export function PeoplePage() {
           )}
         </Card>
       </div>
+      {me.tenant && may(me, 'user.list') && <Invitations tenant={me.tenant} />}
     </Page>
   );
 }

@@ -22,13 +22,17 @@ import { Passport } from './Passport';
 /** Skew over this raises an alarm at the global. */
 const SKEW_ALARM_MS = 10_000;
 
+/** Of a region that was removed nothing is known any more, and nothing is wrong with that. */
+const isGone = ({ lifecycle }: Region): boolean => lifecycle === 'removed';
+const Gone = () => <Nothing says="not known any more" />;
+
 const columns: Column<Region>[] = [
   { key: 'name', header: 'Region', rowHeader: true, sort: (r) => r.name, cell: (r) => <RegionName name={r.name} slug={r.slug} linked /> },
-  { key: 'health', header: 'Health', width: 'w-1/3', sort: (r) => lookOf(r.health).urgency, cell: (r) => <Health region={r} /> },
+  { key: 'health', header: 'Health', width: 'w-1/3', sort: (r) => lookOf(isGone(r) ? r.lifecycle : r.health).urgency, cell: (r) => <Health region={r} /> },
   { key: 'lifecycle', header: 'Life cycle', sort: (r) => lookOf(r.lifecycle).urgency, cell: (r) => <LifeCycle state={r.lifecycle} /> },
   { key: 'probe', header: 'Last probe', sort: (r) => r.last_probe_at, cell: (r) => (r.last_probe_at ? <Time at={r.last_probe_at} /> : <Nothing says="never" />) },
-  { key: 'latency', header: 'Latency', align: 'right', sort: (r) => r.latency_ms, cell: (r) => <Latency ms={r.latency_ms} state={r.health} /> },
-  { key: 'passport', header: 'Passport', sort: (r) => r.passport?.age_seconds, cell: (r) => <Passport passport={r.passport} /> },
+  { key: 'latency', header: 'Latency', align: 'right', sort: (r) => r.latency_ms, cell: (r) => (isGone(r) ? <Gone /> : <Latency ms={r.latency_ms} state={r.health} />) },
+  { key: 'passport', header: 'Passport', sort: (r) => r.passport?.age_seconds, cell: (r) => (isGone(r) ? <Gone /> : <Passport passport={r.passport} />) },
   { key: 'version', header: 'Software', sort: (r) => r.software_version, cell: (r) => (r.software_version ? <span className="font-mono text-sm">{r.software_version}</span> : <Nothing says="unknown" />) },
   { key: 'address', header: 'Address', align: 'right', cell: (r) => <Address brief name={r.name} url={r.url} state={r.lifecycle} /> },
 ];
@@ -74,10 +78,13 @@ function Summary({ regions }: { regions: Region[] | undefined }) {
     .map((health) => ({ n: count(health), word: lookOf(health).word.toLowerCase() }))
     .filter(({ n }) => n > 0)
     .map(({ n, word }) => `${n} ${word}`);
-  return <>{[`${regions.length} ${regions.length === 1 ? 'region' : 'regions'}`, ...parts].join(' · ')}</>;
+  const gone = regions.filter(isGone).length;
+  const there = regions.length - gone;
+  return <>{[`${there} ${there === 1 ? 'region' : 'regions'}`, ...parts, gone > 0 && `${gone} removed`].filter(Boolean).join(' · ')}</>;
 }
 
 function Health({ region }: { region: Region }) {
+  if (isGone(region)) return <Gone />;
   const skew = Math.abs(region.skew_ms ?? 0);
   const notes = [region.reason, skew > SKEW_ALARM_MS ? `Its clock is ${duration(skew)} off.` : undefined].filter(Boolean);
   return <StateWithNote state={region.health} note={notes.join(' ') || undefined} />;

@@ -19,6 +19,7 @@ import { Latency, Nothing, StateBadge } from './cells';
 import { EditRegion } from './EditRegion';
 import { Instances } from './Instances';
 import { JoinSection } from './JoinSection';
+import { Life } from './Life';
 import { Passport } from './Passport';
 import { Probes } from './Probes';
 import { useProbes } from './queries';
@@ -41,14 +42,15 @@ export function RegionPage() {
     return query.isError ? <Trouble heading="h1" title="The region could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} /> : <Skeleton />;
   }
   const region = query.data;
-  const joined = region.lifecycle !== 'registered';
+  const removed = region.lifecycle === 'removed';
+  const joined = removed ? Boolean(region.last_probe_at) : region.lifecycle !== 'registered';
   return (
     <Page
       title={region.name}
       back={back}
       badge={
         <span className="flex flex-wrap gap-1.5">
-          {joined && <StateBadge state={region.health} />}
+          {joined && !removed && <StateBadge state={region.health} />}
           <StateBadge state={region.lifecycle} />
         </span>
       }
@@ -57,12 +59,15 @@ export function RegionPage() {
         <>
           <Console region={region} />
           <Edit region={region} />
+          <Life region={region} />
         </>
       }
       live={live}
     >
       <div className="space-y-3">
-        {region.reason && region.health !== 'healthy' && <Notice kind={region.health === 'unreachable' ? 'bad' : 'warn'}>{region.reason}</Notice>}
+        {removed && <Notice kind="info">This region is no longer part of the federation. Its figures are the last that it told.</Notice>}
+        {region.lifecycle === 'draining' && <Notice kind="warn">It is being drained: what is there goes on, and no tenant is newly entitled to it.</Notice>}
+        {region.reason && region.health !== 'healthy' && !removed && <Notice kind={region.health === 'unreachable' ? 'bad' : 'warn'}>{region.reason}</Notice>}
         <Card>
           <Facts>
             <Fact name="Address">
@@ -75,7 +80,7 @@ export function RegionPage() {
           </Facts>
         </Card>
       </div>
-      {!joined && <JoinSection region={region} />}
+      {region.lifecycle === 'registered' && <JoinSection region={region} />}
       {joined && <Probed region={region} />}
     </Page>
   );
@@ -85,7 +90,7 @@ function Probed({ region }: { region: Region }) {
   const probes = useProbes(region.slug);
   return (
     <>
-      <Instances region={region} probes={probes} />
+      {region.lifecycle !== 'removed' && <Instances region={region} probes={probes} />}
       <Probes slug={region.slug} name={region.name} list={probes} />
     </>
   );

@@ -85,7 +85,7 @@ export function AccountMenu({ me, signedOut }: { me: Me; signedOut: () => void }
             className="flex items-center gap-1.5 rounded-md px-3 py-1.5 font-medium text-mute hover:bg-sunken hover:text-ink"
           >
             <UserCog size={15} aria-hidden />
-            Account, second factor and sessions
+            Account, password and sessions
           </Link>
           <Button look="quiet" className="w-full justify-start!" busy={busy && 'Signing out…'} onClick={() => void signOut()}>
             <LogOut size={15} aria-hidden />

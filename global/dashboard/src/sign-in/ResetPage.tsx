@@ -3,6 +3,7 @@ import { api, data } from '../api/client';
 import { links } from '../links';
 import { Button } from '../ui/Button';
 import { Field } from '../ui/Field';
+import { lengthFault, NewPasswordField } from '../ui/NewPassword';
 import { Notice } from '../ui/Notice';
 import { Frame, Page, useSend } from './mailed';
 
@@ -78,8 +79,9 @@ function Choose({ token, over }: { token: string; over: () => void }) {
   async function submit(event: FormEvent<HTMLFormElement>) {
     event.preventDefault();
     const new_password = String(new FormData(event.currentTarget).get('new-password'));
-    setWrong(new_password ? undefined : 'Enter a new password.');
-    if (!new_password) return;
+    const fault = lengthFault(new_password);
+    setWrong(fault);
+    if (fault) return;
     const call = () => data(api.POST('/v1/auth/password-reset/complete', { body: { token, new_password } }));
     const isOver = (slug: string) => {
       if (slug === 'token-expired') over();
@@ -91,15 +93,7 @@ function Choose({ token, over }: { token: string; over: () => void }) {
     <Page title="Choose a new password">
       <form method="post" noValidate onSubmit={(event) => void submit(event)} className="space-y-4">
         {refusal && <Notice kind="bad">{refusal}</Notice>}
-        <Field
-          label="New password"
-          name="new-password"
-          type="password"
-          autoComplete="new-password"
-          autoFocus
-          error={wrong}
-          hint="At least 15 characters, or 12 where your tenant asks for a second factor. Any characters; a few words are fine."
-        />
+        <NewPasswordField name="new-password" autoFocus error={wrong} />
         <Button type="submit" look="primary" className="w-full py-2 text-lg" busy={busy && 'Changing…'}>
           Change password
         </Button>

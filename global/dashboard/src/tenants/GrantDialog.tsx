@@ -12,17 +12,20 @@ import { Notice } from '../ui/Notice';
 import { toast } from '../ui/Toasts';
 import { LimitFields, limitsCheck, limitsOf, MomentField } from './fields';
 
+/** Whether a tenant can be newly entitled to a region of that stage of life. */
+const open = (lifecycle: string): boolean => lifecycle !== 'draining' && lifecycle !== 'removed';
+
 /** Entitles a tenant to one more region. */
 export function GrantDialog({ tenant, taken, close }: { tenant: Tenant; taken: readonly string[]; close: () => void }) {
   const client = useQueryClient();
   const regions = useQuery(federationQuery(useMe()));
-  const left = (regions.data ?? []).filter(({ slug, lifecycle }) => lifecycle !== 'removed' && !taken.includes(slug));
+  const left = (regions.data ?? []).filter(({ slug, lifecycle }) => open(lifecycle) && !taken.includes(slug));
   return (
     <Dialog title={`Entitle ${tenant.name} to a region`} intro="A connected region learns of it within a second." close={close} wide>
       {regions.isError && !regions.data ? (
         <Notice kind="bad">{asProblem(regions.error).sentence}</Notice>
       ) : regions.data && left.length === 0 ? (
-        <Notice kind="info">{tenant.name} is entitled to every region that there is.</Notice>
+        <Notice kind="info">{tenant.name} is entitled to every region that is not being drained or removed.</Notice>
       ) : (
         <Form
           submit="Entitle"

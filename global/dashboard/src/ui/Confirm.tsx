@@ -1,5 +1,5 @@
 import { useState, type ReactNode } from 'react';
-import type { FieldError } from '../api/problem';
+import type { FieldError, Problem } from '../api/problem';
 import { Dialog } from './Dialog';
 import { Field } from './Field';
 import { Form } from './Form';
@@ -15,6 +15,10 @@ type Props<T> = {
   name?: string;
   check?: (form: FormData) => FieldError[];
   send: (form: FormData, key: string) => Promise<T>;
+  /** What can be done about a refusal. */
+  remedy?: (problem: Problem) => ReactNode;
+  /** What leaving it as it is is called, where `Cancel` could be taken for the deed. */
+  cancelWord?: string;
   done: (answer: T) => void;
   close: () => void;
   /** Fields besides. */
@@ -22,7 +26,7 @@ type Props<T> = {
 };
 
 /** Asks before something is done that cannot be taken back by the same press. */
-export function Confirm<T>({ title, consequences, submit, busyLabel, danger = false, name, check, send, done, close, children }: Props<T>) {
+export function Confirm<T>({ title, consequences, submit, busyLabel, danger = false, name, check, send, remedy, cancelWord, done, close, children }: Props<T>) {
   const [typed, setTyped] = useState('');
   return (
     <Dialog
@@ -37,7 +41,7 @@ export function Confirm<T>({ title, consequences, submit, busyLabel, danger = fa
         </ul>
       }
     >
-      <Form submit={submit} busyLabel={busyLabel} danger={danger} held={name !== undefined && typed.trim() !== name} check={check} send={send} done={done} cancel={close}>
+      <Form submit={submit} busyLabel={busyLabel} danger={danger} held={name !== undefined && typed.trim() !== name} check={check} send={send} remedy={remedy} done={done} cancel={close} cancelWord={cancelWord}>
         {children}
         {name !== undefined && (
           <Field

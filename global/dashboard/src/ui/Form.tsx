@@ -149,7 +149,8 @@ function Summary({ problem, fields, rest, go, remedy }: Refused & { go: (name: s
         <p key={each}>{each}</p>
       ))}
       {remedy}
-      {problem?.retryAt && <p>{`You can try again at ${clock(problem.retryAt)}.`}</p>}
+      {/* Where there is something better to do than to wait, nobody is told to wait. */}
+      {problem?.retryAt && !remedy && <p>{`You can try again at ${clock(problem.retryAt)}.`}</p>}
       {problem?.requestId && fields.length === 0 && <p className="mt-1 font-mono text-xs">Request {problem.requestId}</p>}
     </Notice>
   );
