@@ -2,9 +2,7 @@
 # All tests, in parts. A part that fails does not keep the next from running.
 
 # `build` comes before all that compiles, so that the times of the parts behind it are those of their tests.
-PARTS=(fmt shell build clippy deny unit integration house web browser hostile e2e openapi sqlx)
-# Parts that run only when they are asked for.
-BY_HAND=(fuzz)
+PARTS=(fmt shell build clippy deny unit integration house web browser hostile e2e fuzz openapi sqlx)
 # One line a part: name, outcome, seconds, tests passed, tests failed.
 RESULTS=()
 
@@ -49,7 +47,7 @@ cmd_test() {
 
 is_part() {
   local part
-  for part in "${PARTS[@]}" "${BY_HAND[@]}"; do
+  for part in "${PARTS[@]}"; do
     [[ $part != "$1" ]] || return 0
   done
   return 1
