@@ -18,6 +18,8 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
       await page.setViewportSize({ width: 390, height: 800 });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       that(wide <= 0, `${name} is ${wide} pixels too wide`);
+      const cut = await page.evaluate(() => [...document.querySelectorAll('table')].filter((table) => table.offsetWidth > table.parentElement.clientWidth).map((table) => table.caption.textContent));
+      equal(cut, [], `tables of ${name} that run out of their frame`);
       await look(`${name}-narrow`);
       await page.setViewportSize({ width: 1360, height: 860 });
     };
@@ -29,6 +31,7 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
     await page.keyboard.press('Enter');
     await page.getByRole('table', { name: 'All regions of the federation' }).getByText('EU North').waitFor();
 
+    await check(`the federation fits a narrow screen (${theme})`, () => narrow('federation'));
     await check(`staff read the register of tenants (${theme})`, async () => {
       await page.getByRole('link', { name: 'Tenants' }).click();
       await page.getByText('Umbrella Pharmaceuticals').waitFor();

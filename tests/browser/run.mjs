@@ -167,6 +167,14 @@ export async function run({ base, regions, two, one, staff }, { shots, more } = 
         await page.getByText('This one').waitFor();
         equal(await audit(page), [], 'faults of the person');
         await shoot(page, 'person');
+      });
+      await check('and the tenant’s settings, with whom a second factor would be asked of', async () => {
+        await page.getByRole('link', { name: 'Settings' }).click();
+        await page.getByRole('button', { name: /^(Require it of everybody|Make it optional)…$/ }).click();
+        await page.getByRole('dialog').getByText(/signed out of the tenant at once|signs in with the password alone/).waitFor();
+        equal(await audit(page), [], 'faults');
+        await shoot(page, 'settings');
+        await page.keyboard.press('Escape');
         await page.goto(base);
         await rows(page).first().waitFor();
       });
@@ -279,6 +287,12 @@ export async function run({ base, regions, two, one, staff }, { shots, more } = 
         await page.getByRole('img', { name: /probes in the last 24 hours/ }).waitFor();
         equal(await audit(page), [], 'faults');
         await shoot(page, `region-${theme}`);
+        if (!staff.roles.includes('system-admin')) return;
+        await page.getByRole('button', { name: 'Drain…' }).click();
+        await page.getByRole('dialog').getByText('No tenant is newly entitled to it.').waitFor();
+        equal(await page.getByRole('button', { name: 'Drain region' }).getAttribute('aria-disabled'), 'true', 'held until the slug is typed');
+        await page.keyboard.press('Escape');
+        await page.getByRole('dialog').waitFor({ state: 'detached' });
       });
       await check(`the register of tenants leads to a tenant and its entitlements (${theme})`, async () => {
         await page.getByRole('link', { name: 'Tenants' }).click();
@@ -302,6 +316,16 @@ export async function run({ base, regions, two, one, staff }, { shots, more } = 
         await page.getByRole('region', { name: 'Second factor' }).getByText(staff.totp_secret ? 'In use' : 'None', { exact: true }).waitFor();
         equal(await audit(page), [], 'faults');
         await shoot(page, `account-${theme}`);
+      });
+      await check(`a new password that is too short is refused before it is sent (${theme})`, async () => {
+        await page.getByRole('link', { name: 'Change password…' }).click();
+        await page.getByLabel('Present password').fill(staff.password);
+        await page.getByLabel('New password').fill('too short');
+        await page.keyboard.press('Enter');
+        await page.getByText('Too short: 9 of at least 12 characters.').first().waitFor();
+        equal(await page.getByLabel('Code', { exact: true }).count(), staff.totp_secret ? 1 : 0, 'fields for a code');
+        equal(await audit(page), [], 'faults');
+        await shoot(page, `password-${theme}`);
       });
       await quiet(eli, `federation (${theme})`);
       await eli.close();

@@ -70,6 +70,7 @@ test('staff find anybody by the whole address, and end the sessions', async () =
   await dora.user.clear(screen.getByLabelText('E-mail of the person'));
   await dora.user.type(screen.getByLabelText('E-mail of the person'), 'ada@acme.example{Enter}');
   await screen.findByText('Safari on iOS');
+  expect((await screen.findAllByRole('link', { name: 'Acme Logistics' }))[0]!.getAttribute('href')).toBe('/tenants/acme'); // by its name, though it is not hers
   await dora.user.click(button('End all sessions…'));
   await dora.user.click(button('End all sessions'));
   expect(await screen.findByText('2 sessions are over.')).toBeTruthy();

@@ -53,7 +53,7 @@ export function SecondFactor() {
               </Fact>
               <Fact name="Since">{factor.totp_since ? <Time at={factor.totp_since} /> : 'never'}</Fact>
               <Fact name="Recovery codes left">{factor.totp_since ? factor.recovery_codes_left : 'none'}</Fact>
-              <Fact name="Your role">{factor.required ? 'needs one' : 'needs none'}</Fact>
+              <Fact name="Required">{factor.required ? 'by a role or a tenant of yours' : 'no'}</Fact>
             </Facts>
             {factor.totp_since && factor.recovery_codes_left <= FEW_CODES && (
               <div className="px-4 pb-3">

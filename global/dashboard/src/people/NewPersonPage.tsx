@@ -86,7 +86,7 @@ export function NewPersonPage() {
             const other = instead[slug];
             return other && (
               <Button
-                className="mt-2"
+                className="mt-2 text-ink"
                 onClick={() => {
                   setAccount(other.way);
                   over();

@@ -30,11 +30,11 @@ const columns: Column<Region>[] = [
   { key: 'name', header: 'Region', rowHeader: true, sort: (r) => r.name, cell: (r) => <RegionName name={r.name} slug={r.slug} linked /> },
   { key: 'health', header: 'Health', width: 'w-1/3', sort: (r) => lookOf(isGone(r) ? r.lifecycle : r.health).urgency, cell: (r) => <Health region={r} /> },
   { key: 'lifecycle', header: 'Life cycle', sort: (r) => lookOf(r.lifecycle).urgency, cell: (r) => <LifeCycle state={r.lifecycle} /> },
-  { key: 'probe', header: 'Last probe', sort: (r) => r.last_probe_at, cell: (r) => (r.last_probe_at ? <Time at={r.last_probe_at} /> : <Nothing says="never" />) },
-  { key: 'latency', header: 'Latency', align: 'right', sort: (r) => r.latency_ms, cell: (r) => (isGone(r) ? <Gone /> : <Latency ms={r.latency_ms} state={r.health} />) },
-  { key: 'passport', header: 'Passport', sort: (r) => r.passport?.age_seconds, cell: (r) => (isGone(r) ? <Gone /> : <Passport passport={r.passport} />) },
-  { key: 'version', header: 'Software', sort: (r) => r.software_version, cell: (r) => (r.software_version ? <span className="font-mono text-sm">{r.software_version}</span> : <Nothing says="unknown" />) },
-  { key: 'address', header: 'Address', align: 'right', cell: (r) => <Address brief name={r.name} url={r.url} state={r.lifecycle} /> },
+  { key: 'probe', header: 'Last probe', wide: true, sort: (r) => r.last_probe_at, cell: (r) => (r.last_probe_at ? <Time at={r.last_probe_at} /> : <Nothing says="never" />) },
+  { key: 'latency', header: 'Latency', align: 'right', wide: true, sort: (r) => r.latency_ms, cell: (r) => (isGone(r) ? <Gone /> : <Latency ms={r.latency_ms} state={r.health} />) },
+  { key: 'passport', header: 'Passport', wide: true, sort: (r) => r.passport?.age_seconds, cell: (r) => (isGone(r) ? <Gone /> : <Passport passport={r.passport} />) },
+  { key: 'version', header: 'Software', wide: true, sort: (r) => r.software_version, cell: (r) => (r.software_version ? <span className="font-mono text-sm">{r.software_version}</span> : <Nothing says="unknown" />) },
+  { key: 'address', header: 'Address', align: 'right', wide: true, cell: (r) => <Address brief name={r.name} url={r.url} state={r.lifecycle} /> },
 ];
 
 /** Every region of the federation, for provider staff: the fleet's state and nothing of tenants. */

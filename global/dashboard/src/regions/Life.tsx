@@ -53,7 +53,7 @@ function LifeDialog({ region, step, close }: { region: Region; step: Step; close
       }}
       remedy={({ slug }) =>
         slug === 'region-entitled' && (
-          <ButtonLink to={links.tenants} className="mt-2">
+          <ButtonLink to={links.tenants} className="mt-2 text-ink">
             Go to tenants
           </ButtonLink>
         )

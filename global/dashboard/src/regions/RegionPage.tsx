@@ -65,7 +65,7 @@ export function RegionPage() {
       live={live}
     >
       <div className="space-y-3">
-        {removed && <Notice kind="info">This region is no longer part of the federation. Its figures are the last that it told.</Notice>}
+        {removed && <Notice kind="info">This region is no longer part of the federation.{joined && ' Its figures are the last that it told.'}</Notice>}
         {region.lifecycle === 'draining' && <Notice kind="warn">It is being drained: what is there goes on, and no tenant is newly entitled to it.</Notice>}
         {region.reason && region.health !== 'healthy' && !removed && <Notice kind={region.health === 'unreachable' ? 'bad' : 'warn'}>{region.reason}</Notice>}
         <Card>

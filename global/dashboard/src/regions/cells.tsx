@@ -47,7 +47,7 @@ export function Latency({ ms, state }: { ms?: number | null; state: string }) {
   );
 }
 
-/** Where the region answers, for the command line and other tools; pressing it copies it. Brief where space is short. */
+/** Where the region answers, for the command line and other tools; pressing it copies it. Brief where space is short, and on narrow screens. */
 export function Address({ name, url, state, brief = false }: { name: string; url: string; state: string; brief?: boolean }) {
   const { open, meaning } = lookOf(state);
   if (!open) return <Nothing says={meaning} />;
@@ -59,7 +59,7 @@ export function Address({ name, url, state, brief = false }: { name: string; url
       title={`Copy ${url}`}
       className="inline-flex items-center gap-1.5 rounded font-mono text-xs whitespace-nowrap text-mute hover:text-ink"
     >
-      {!brief && url.replace(/^https?:\/\//, '')}
+      {!brief && <span className="max-sm:hidden">{url.replace(/^https?:\/\//, '')}</span>}
       <Copy size={14} aria-hidden />
     </button>
   );

@@ -1,10 +1,13 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { api, data } from '../api/client';
 import { useMe } from '../api/me';
 import { may } from '../api/may';
 import { usePages } from '../api/pages';
 import type { Person } from '../api/types';
+import { links } from '../links';
+import { tenantQuery } from '../tenants/queries';
 import { Button } from '../ui/Button';
 import { Card } from '../ui/Card';
 import { Confirm } from '../ui/Confirm';
@@ -58,7 +61,7 @@ function OfPerson({ person, changed }: { person: Person; changed: (person: Perso
         title={`Sessions of ${person.display_name}`}
         intro="In all tenants."
         list={list}
-        tenantOf={(id) => id}
+        tenantOf={(id) => <TenantLink id={id} />}
         ends={may(me, 'federation_session.revoke') ? {
           one: (session) => api.DELETE('/v1/federation-users/{id}/sessions/{session}', { params: { path: { ...path, session } } }),
           all: () => api.DELETE('/v1/federation-users/{id}/sessions', { params: { path } }),
@@ -72,6 +75,17 @@ function OfPerson({ person, changed }: { person: Person; changed: (person: Perso
         } : undefined}
       />
     </div>
+  );
+}
+
+/** The name of a tenant that who looks need not belong to; its id until that is known, or where it may not be. */
+function TenantLink({ id }: { id: string }) {
+  const { data: tenant } = useQuery({ ...tenantQuery(useMe(), id), staleTime: Infinity, refetchOnWindowFocus: false });
+  if (!tenant) return <span className="font-mono text-xs break-all">{id}</span>;
+  return (
+    <Link to={links.tenant} params={{ slug: tenant.slug }} className="rounded hover:underline">
+      {tenant.name}
+    </Link>
   );
 }
 

@@ -1,5 +1,5 @@
 import { useQueryClient } from '@tanstack/react-query';
-import { useState } from 'react';
+import { useState, type ReactNode } from 'react';
 import { data, type Outcome } from '../api/client';
 import { asProblem } from '../api/problem';
 import type { Rows } from '../api/pages';
@@ -16,7 +16,7 @@ type Props = {
   title: string;
   intro: string;
   list: Rows<Session>;
-  tenantOf?: (id: string) => string;
+  tenantOf?: (id: string) => ReactNode;
   /** What ending them needs; absent for who only looks. */
   ends?: {
     one: (id: string) => Promise<Outcome<unknown>>;

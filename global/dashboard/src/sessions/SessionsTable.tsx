@@ -1,4 +1,5 @@
 import { KeyRound, MonitorCheck } from 'lucide-react';
+import type { ReactNode } from 'react';
 import type { Rows } from '../api/pages';
 import type { Session } from '../api/types';
 import { Button } from '../ui/Button';
@@ -12,8 +13,8 @@ import { methodsOf, programOf } from './agent';
 type Props = {
   list: Rows<Session>;
   caption: string;
-  /** The tenant's name, or its id where it is not known here. Left out where all are of one. */
-  tenantOf?: (id: string) => string;
+  /** How a tenant is called here. Left out where all are of one. */
+  tenantOf?: (id: string) => ReactNode;
   /** Absent where they cannot be ended. */
   end?: (session: Session) => void;
 };

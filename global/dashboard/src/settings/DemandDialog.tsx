@@ -28,7 +28,7 @@ export function DemandDialog({ tenant: { id, name }, required, done, close }: Pr
       send={() => data(api.PUT('/v1/tenants/{id}/settings', { params: { path: { id } }, body: { second_factor: required ? 'required' : 'optional' } }))}
       remedy={({ slug }) =>
         slug === 'second-factor-missing' && (
-          <ButtonLink to={links.account} className="mt-2">
+          <ButtonLink to={links.account} className="mt-2 text-ink">
             Go to your account
           </ButtonLink>
         )
