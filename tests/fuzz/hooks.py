@@ -156,6 +156,8 @@ def filled(body, known):
             body[name] = filled(value, known)
         elif name == "roles" and isinstance(value, list):
             body[name] = [RANDOM.choice(ROLES)]
+        elif name == "argv" and isinstance(value, list):
+            body[name] = ["true", *value[1:]]
         elif name == "regions" and value:
             body[name] = [BOX["regions"][0]["slug"]]
         elif name in MADE_UP:
