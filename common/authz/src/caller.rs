@@ -1,5 +1,5 @@
 //! Who calls, and what that one holds.
-use crate::{Permission, PermissionSet, Role, Scope, TenantState};
+use crate::{BoundRole, Permission, PermissionSet, Scope, TenantState};
 use exarch_common_base::{AgentId, ClusterId, KeyId, RegionId, SessionId, TenantId, UserId};
 use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
@@ -117,10 +117,10 @@ impl On {
 }
 
 /// One role of the caller, as stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Binding {
     /// Which.
-    pub role: Role,
+    pub role: BoundRole,
     /// Where.
     pub on: On,
     /// From when on it gives nothing; none: until it is taken away.
@@ -129,8 +129,12 @@ pub struct Binding {
 
 impl Binding {
     /// A binding without an end.
-    pub const fn new(role: Role, on: On) -> Self {
-        Self { role, on, until: None }
+    pub fn new(role: impl Into<BoundRole>, on: On) -> Self {
+        Self {
+            role: role.into(),
+            on,
+            until: None,
+        }
     }
 }
 
@@ -358,6 +362,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Role;
     use time::{Duration, macros::datetime};
     use uuid::Uuid;
 
@@ -375,7 +380,7 @@ mod tests {
         let principal = Principal::User(Uuid::from_u128(9).into());
         Caller::of(principal)
             .tenant(tenant(1), TenantState::Active)
-            .bindings(bindings.iter().copied())
+            .bindings(bindings.iter().cloned())
             .build(NOW)
     }
 
@@ -444,7 +449,7 @@ mod tests {
         let held = |principal| {
             let caller = Caller::of(principal)
                 .tenant(tenant(1), TenantState::Active)
-                .bindings(all)
+                .bindings(all.clone())
                 .build(NOW);
             let sets = [
                 caller.system(),

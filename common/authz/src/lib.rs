@@ -19,8 +19,8 @@ mod set;
 mod tenant_state;
 
 pub use caller::{Binding, Caller, CallerBuilder, CallerKind, Clusters, On, Principal};
-pub use permission::{Access, Action, Permission, Scope, UnknownPermission, perm};
+pub use permission::{Access, Action, Permission, Scope, UnknownPermission, UnknownScope, perm};
 pub use policy::{Permit, Reason, Refusal, Target};
-pub use role::{Role, UnknownRole};
+pub use role::{BoundRole, CustomRole, Role, UnknownRole};
 pub use set::PermissionSet;
 pub use tenant_state::{StateRefusal, TenantState};

@@ -16,6 +16,9 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 4] = [Self::System, Self::Tenant, Self::Region, Self::Cluster];
+
     /// The word used in answers, tokens and logs.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -26,6 +29,20 @@ impl Scope {
         }
     }
 }
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+
+    fn from_str(word: &str) -> Result<Self, UnknownScope> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|scope| scope.as_str() == word).ok_or(UnknownScope)
+    }
+}
+
+/// A word that is no scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no scope has this name")]
+pub struct UnknownScope;
 
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -150,6 +167,13 @@ permissions! {
         list List Read "List who belongs to the tenant and with which roles.";
         grant Grant Write "Give a person a role in the tenant.";
         revoke Revoke Write "End a person's membership of the tenant.";
+    }
+    role in Tenant {
+        list List Read "List the roles of the tenant.";
+        read Read Read "Show a role and what it holds.";
+        create Create Write "Make a role of the tenant's own.";
+        update Update Write "Change what a role of the tenant's own holds.";
+        delete Delete Write "Delete a role that nobody has.";
     }
     audit in Tenant {
         list List Read "List the tenant's audit log.";

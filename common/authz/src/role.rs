@@ -1,10 +1,10 @@
-//! The fixed roles. Not editable; a tenant's own roles are made of explicit names.
+//! The fixed roles, and those that a tenant makes for itself.
 //!
 //! A role lists what it holds by name, so that a permission that is new to the table belongs to nobody until somebody
 //! decides; a name that is not in the table does not compile.
 use crate::{Permission, PermissionSet, Scope};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 /// A preset role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -158,6 +158,11 @@ impl Role {
                         "membership.list",
                         "membership.grant",
                         "membership.revoke",
+                        "role.list",
+                        "role.read",
+                        "role.create",
+                        "role.update",
+                        "role.delete",
                         "cluster.create",
                     ]))
                 }
@@ -188,6 +193,21 @@ impl Role {
         }
     }
 
+    /// What it is for, as one sentence for people.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Self::SystemAdmin => "Runs the federation: regions, tenants' life cycle, entitlements and staff.",
+            Self::ProviderOperator => "Sees regions and tenants of the federation.",
+            Self::TenantAdmin => "Administers the tenant: its people, roles, settings and everything in its clusters.",
+            Self::SecurityAnalyst => "Sees the fleet and works on findings and assets.",
+            Self::Auditor => "Sees the fleet and reads the audit log.",
+            Self::ReadOnly => "Sees the fleet.",
+            Self::ClusterAdmin => "Manages one cluster and everything in it.",
+            Self::ClusterOperator => "Runs the workloads of one cluster.",
+            Self::RegionalOperator => "Looks after one region's clusters, hosts, agents and leases.",
+        }
+    }
+
     /// Whether its holders may still sign in, to read, while their tenant is suspended for an incident.
     pub const fn reads_in_incident(self) -> bool {
         matches!(self, Self::TenantAdmin | Self::Auditor)
@@ -198,6 +218,94 @@ impl Role {
         Self::ALL
             .into_iter()
             .filter(move |role| role.permissions().contains(permission))
+    }
+}
+
+/// A role that a tenant made for itself: explicit names, nothing that is not the tenant's to give.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustomRole {
+    name: String,
+    scope: Scope,
+    permissions: PermissionSet,
+}
+
+impl CustomRole {
+    /// What a role that is bound at `scope` may hold at most: nothing of the provider's or of a region's.
+    pub const fn most(scope: Scope) -> PermissionSet {
+        match scope {
+            Scope::Tenant => PermissionSet::of(Scope::Tenant).union(PermissionSet::of(Scope::Cluster)),
+            Scope::Cluster => PermissionSet::of(Scope::Cluster),
+            Scope::System | Scope::Region => PermissionSet::EMPTY,
+        }
+    }
+
+    /// A role as it is stored. A name that this build does not know, or that the scope does not cover, is left out: it gives
+    /// nothing.
+    pub fn new(name: String, scope: Scope, permissions: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let known = permissions.into_iter().filter_map(|name| name.as_ref().parse().ok());
+        let known: PermissionSet = known.collect();
+        Self {
+            name,
+            scope,
+            permissions: known.intersection(Self::most(scope)),
+        }
+    }
+}
+
+/// A role as it is bound to somebody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BoundRole {
+    /// One that every tenant has.
+    Preset(Role),
+    /// One of the tenant in which it is bound.
+    Custom(Arc<CustomRole>),
+}
+
+impl BoundRole {
+    /// The roles that `names` stand for in a tenant that has made `custom`; a name that stands for none gives nothing. The
+    /// tenant's own comes first: a preset that a later build brings under the same name must not take its place.
+    pub fn among(custom: &[Arc<CustomRole>], names: &[impl AsRef<str>]) -> Vec<Self> {
+        let bound = names.iter().map(AsRef::as_ref).filter_map(|name| {
+            let own = custom.iter().find(|role| role.name == name);
+            let own = own.map(|role| Self::Custom(role.clone()));
+            own.or_else(|| name.parse().ok().map(Self::Preset))
+        });
+        bound.collect()
+    }
+
+    /// The name people and the wire use.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Preset(role) => role.slug(),
+            Self::Custom(role) => &role.name,
+        }
+    }
+
+    /// At which scope it is bound.
+    pub fn scope(&self) -> Scope {
+        match self {
+            Self::Preset(role) => role.scope(),
+            Self::Custom(role) => role.scope,
+        }
+    }
+
+    /// What it holds.
+    pub fn permissions(&self) -> PermissionSet {
+        match self {
+            Self::Preset(role) => role.permissions(),
+            Self::Custom(role) => role.permissions,
+        }
+    }
+
+    /// Whether its holders may still sign in, to read, while their tenant is suspended for an incident.
+    pub fn reads_in_incident(&self) -> bool {
+        matches!(self, Self::Preset(role) if role.reads_in_incident())
+    }
+}
+
+impl From<Role> for BoundRole {
+    fn from(role: Role) -> Self {
+        Self::Preset(role)
     }
 }
 
@@ -263,6 +371,31 @@ mod tests {
                 assert!(covered, "{role} is bound to a {} and holds {permission}", role.scope());
             }
         }
+    }
+
+    #[test]
+    fn a_tenants_own_role_holds_nothing_that_is_not_the_tenants() {
+        let everything = || Permission::all().map(Permission::name);
+        for scope in [Scope::System, Scope::Tenant, Scope::Region, Scope::Cluster] {
+            let role = CustomRole::new("all".into(), scope, everything().chain(["role.fly", "*"]));
+            assert!(role.permissions.is_subset(CustomRole::most(scope)), "{scope}");
+            assert!(
+                role.permissions
+                    .iter()
+                    .all(|p| matches!(p.scope(), Scope::Tenant | Scope::Cluster)),
+                "{scope}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_tenants_own_role_comes_before_a_preset_of_the_same_name() {
+        let own = Arc::new(CustomRole::new("auditor".into(), Scope::Tenant, ["user.list"]));
+        let bound = BoundRole::among(&[own], &["auditor", "read-only", "nobodys"]);
+        assert_eq!(bound.len(), 2);
+        assert_eq!(bound[0].permissions(), PermissionSet::named(&["user.list"]));
+        assert!(!bound[0].reads_in_incident());
+        assert_eq!(bound[1], Role::ReadOnly.into());
     }
 
     #[test]

@@ -33,6 +33,7 @@ const CHANNELS: &[&str] = &[
     "gc_membership",
     "gc_probe",
     "gc_region",
+    "gc_role",
     "gc_session",
     "gc_tenant",
     "gc_user",

@@ -4,7 +4,7 @@
 //! what ends a session ends it here at once. A token's roles are never believed: they are read from the database.
 use crate::{
     app::App,
-    memberships::Seat,
+    memberships::{self, Seat},
     sessions::{self, Session},
     settings,
 };
@@ -196,13 +196,13 @@ impl Who {
     /// Puts together what was looked up.
     pub fn new(standing: Standing, parts: &Parts, now: OffsetDateTime) -> Result<Self, Problem> {
         let staff = standing.staff.iter().map(|&(role, until)| Binding {
-            role,
+            role: role.into(),
             on: On::System,
             until,
         });
         let seat = standing.seat.iter().flat_map(|seat| {
-            seat.roles.iter().map(|&role| Binding {
-                role,
+            seat.roles.iter().map(|role| Binding {
+                role: role.clone(),
                 on: On::Tenant(seat.tenant.id),
                 until: seat.until,
             })
@@ -249,9 +249,8 @@ impl Who {
     }
 
     /// All roles in use, as tokens name them.
-    pub fn token_roles(&self, now: OffsetDateTime) -> Vec<Role> {
-        let seat = self.seat().map_or(&[][..], |seat| &seat.roles);
-        seat.iter().copied().chain(self.staff_roles(now)).collect()
+    pub fn token_roles(&self, now: OffsetDateTime) -> Vec<String> {
+        memberships::role_names(self.seat(), self.staff_roles(now))
     }
 
     /// The tenant in force.

@@ -20,6 +20,7 @@ pub mod me;
 pub mod memberships;
 pub mod passports;
 pub mod regions;
+pub mod roles;
 pub mod router;
 pub mod second_factor;
 pub mod serve;

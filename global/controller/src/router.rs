@@ -1,6 +1,6 @@
 //! The table of routes of the public listener, and the one place where rooms enter it.
 use crate::{
-    app::App, audit, device, entitlements, exchange, gate, health, invitations, keys, me, memberships, regions,
+    app::App, audit, device, entitlements, exchange, gate, health, invitations, keys, me, memberships, regions, roles,
     second_factor, sessions, sign_in, tenants, users, web,
 };
 use axum::Router;
@@ -20,6 +20,7 @@ pub fn api(gate: impl Gate) -> Api<App> {
         .room(device::routes)
         .room(tenants::routes)
         .room(memberships::routes)
+        .room(roles::routes)
         .room(users::routes)
         .room(invitations::routes)
         .room(entitlements::routes)

@@ -326,7 +326,8 @@ impl World {
             expires_at: now + time::Duration::hours(8),
         };
         let mut tx = SystemTx::begin(&self.app.app_pool, "test").await.unwrap();
-        let (started, _) = sessions::start(&self.app, tx.conn(), &session, &Source::default(), roles)
+        let roles: Vec<_> = roles.iter().map(|role| role.slug().to_owned()).collect();
+        let (started, _) = sessions::start(&self.app, tx.conn(), &session, &Source::default(), &roles)
             .await
             .unwrap();
         tx.commit().await.unwrap();

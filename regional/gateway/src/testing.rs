@@ -153,6 +153,7 @@ impl World {
             },
             users: Vec::new(),
             memberships: Vec::new(),
+            custom_roles: Vec::new(),
         };
         self.tenants.lock().unwrap().insert(id, (Version::default(), tenant));
         self.publish();
@@ -255,7 +256,7 @@ impl World {
     fn bound(&self, tenant: TenantId, bindings: &[Binding]) -> Actor<'_> {
         let caller = Caller::of(Principal::User(self.app.ambient.id()))
             .tenant(tenant, TenantState::Active)
-            .bindings(bindings.iter().copied())
+            .bindings(bindings.iter().cloned())
             .build(self.app.ambient.now());
         Actor {
             world: self,

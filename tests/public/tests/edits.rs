@@ -2,12 +2,12 @@
 use super::world::{Answer, Client, World};
 use serde_json::{Value, json};
 
-async fn patch(client: &Client, path: &str, version: &str, body: Value) -> Answer {
+pub async fn patch(client: &Client, path: &str, version: &str, body: Value) -> Answer {
     let headers = [("if-match", version)];
     client.send_with("PATCH", path, &headers, Some(body.to_string())).await
 }
 
-fn etag(answer: &Answer) -> String {
+pub fn etag(answer: &Answer) -> String {
     answer.headers["etag"].to_str().unwrap().to_owned()
 }
 

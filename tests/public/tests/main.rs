@@ -27,6 +27,7 @@ mod refresh;
 mod repeats;
 #[cfg(test)]
 mod reset;
+mod roles;
 #[cfg(test)]
 mod second_factor;
 #[cfg(test)]

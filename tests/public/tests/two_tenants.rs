@@ -35,7 +35,10 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
     } = scene;
     let of_tenant = format!("/v1/tenants/{tenant}");
     Some(match route {
-        "GET /v1/users" | "GET /v1/audit" | "GET /v1/invitations" => Own,
+        "GET /v1/users" | "GET /v1/audit" | "GET /v1/invitations" | "GET /v1/roles" => Own,
+        "POST /v1/roles" => Nobodys,
+        "GET /v1/roles/{name}" | "DELETE /v1/roles/{name}" => Hidden("/v1/roles/of-north".into(), Value::Null),
+        "PATCH /v1/roles/{name}" => Hidden("/v1/roles/of-north".into(), json!({"permissions": ["user.list"]})),
         "POST /v1/invitations/{id}/resend" => Hidden(format!("/v1/invitations/{invitation}/resend"), Value::Null),
         "DELETE /v1/invitations/{id}" => Hidden(format!("/v1/invitations/{invitation}"), Value::Null),
         "GET /v1/tenants/{id}/settings" => Hidden(format!("{of_tenant}/settings"), Value::Null),
@@ -121,6 +124,7 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         | "POST /v1/auth/refresh"
         | "POST /v1/auth/sign-out"
         | "GET /v1/me"
+        | "GET /v1/permissions"
         | "POST /v1/me/tenant"
         | "POST /v1/me/token"
         | "GET /v1/me/second-factor"
@@ -170,6 +174,8 @@ async fn what_is_one_tenants_never_shows_to_another() {
         membership: memberships["items"][0]["id"].as_str().unwrap().to_owned(),
         entitlement: entitlement["id"].as_str().unwrap().to_owned(),
     };
+    let role = json!({"name": "of-north", "permissions": ["user.list"]});
+    north.post("/v1/roles", role).await.status(201);
     let (_, south) = world.tenant("south").await;
     let mut unprobed = BTreeSet::new();
     for entry in &world.table {

@@ -20,7 +20,7 @@ fn user() -> Principal {
 fn caller(state: TenantState, bindings: &[Binding]) -> Caller {
     Caller::of(user())
         .tenant(tenant(1), state)
-        .bindings(bindings.iter().copied())
+        .bindings(bindings.iter().cloned())
         .build(datetime!(2026-01-01 12:00 UTC))
 }
 

@@ -69,6 +69,9 @@ pub struct Tenant {
     pub users: Vec<User>,
     /// Their roles.
     pub memberships: Vec<Membership>,
+    /// Roles that the tenant made for itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub custom_roles: Vec<CustomRole>,
 }
 
 /// A tenant's right to a region.
@@ -97,6 +100,17 @@ pub struct User {
     pub display_name: String,
     /// `active`; anything else is not.
     pub state: String,
+}
+
+/// A role of a tenant's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomRole {
+    /// Under which memberships and the region's own bindings name it; it comes before a preset of the same name.
+    pub name: String,
+    /// Where it is bound: `tenant` or `cluster`; another word gives nothing.
+    pub scope: String,
+    /// Names of permissions; one that the region does not know gives nothing.
+    pub permissions: Vec<String>,
 }
 
 /// A person's roles in a tenant.

@@ -36,6 +36,7 @@ impl World {
             },
             users: vec![],
             memberships: vec![],
+            custom_roles: vec![],
         }
     }
 

@@ -238,11 +238,7 @@ async fn give(app: &App, origin: &Origin, tx: &mut SystemTx, approved: Approved)
         auth_time: approved.auth_time,
         expires_at: approved.session_end.min(now + sessions::life(app, &staff)),
     };
-    let roles: Vec<_> = seat
-        .iter()
-        .flat_map(|seat| seat.roles.iter().copied())
-        .chain(staff)
-        .collect();
+    let roles = memberships::role_names(seat.as_ref(), staff);
     let (started, displaced) = sessions::start(app, tx.conn(), &session, &origin.source, &roles).await?;
     let Started::Tokens(pair) = started else {
         return Err(Refusal::Busy);

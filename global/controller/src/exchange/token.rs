@@ -103,7 +103,7 @@ async fn run(app: &App, who: &Who, seat: &Seat, slug: &Slug) -> Result<RegionTok
         jti: app.ambient.uuid().simple().to_string(),
         sid: session.id,
         tid: Some(tenant),
-        roles: seat.roles.iter().map(|role| role.slug().to_owned()).collect(),
+        roles: seat.roles.iter().map(|role| role.name().to_owned()).collect(),
         amr: session.amr.clone(),
         auth_time: session.auth_time.unix_timestamp(),
         region: Some(InRegion {

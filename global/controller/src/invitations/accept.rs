@@ -6,7 +6,7 @@ use crate::{
     audit,
     gate::Origin,
     memberships::{self, TenantBrief},
-    passports,
+    passports, roles,
     sign_in::{TenantName, password},
     users::{self, Email, EmailError, NewUser, UserBrief},
 };
@@ -89,13 +89,14 @@ async fn find(app: &App, tx: &mut TenantTx, token: &Token) -> Result<Standing, P
         .roles
         .iter()
         .fold(PermissionSet::EMPTY, |held, role| held.union(role.permissions()));
-    let needed = invitation
-        .roles
+    let roles = roles::resolve(tx, &invitation.roles).await?;
+    let needed = roles
         .iter()
         .fold(INVITING, |needed, role| needed.union(role.permissions()));
     let stands = active.is_some_and(|user| user.state == "active")
         && inviter.tenant.state == TenantState::Active
-        && !invitation.roles.is_empty()
+        && !roles.is_empty()
+        && roles.len() == invitation.roles.len()
         && needed.is_subset(held);
     if !stands {
         return Err(over());

@@ -4,7 +4,7 @@ use crate::{
     app::App,
     audit,
     gate::{Who, needs},
-    mail, memberships,
+    mail, roles,
 };
 use axum::extract::State;
 use exarch_common_authz::{Target, perm};
@@ -37,7 +37,7 @@ async fn handler(
     let now = app.ambient.now();
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let found = store::lock(&mut tx, id).await?.ok_or_else(not_found)?;
-    memberships::grantable(&found.roles, permit.caller().tenant_wide())?;
+    roles::grantable(&mut tx, &found.roles, permit.caller().tenant_wide()).await?;
     let mut invitation = Invitation::open(&app, tenant, found)?;
     invite::may_ask(&app, &mut tx, &app.keys.email_index(&invitation.email)).await?;
     let token = Token::new(&app.ambient, tenant);

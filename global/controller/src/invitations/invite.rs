@@ -5,11 +5,11 @@ use crate::{
     audit,
     gate::Who,
     mail::{self, Letter},
-    memberships, tenants,
+    memberships, roles, tenants,
     users::Email,
 };
 use axum::http::StatusCode;
-use exarch_common_authz::Role;
+use exarch_common_authz::PermissionSet;
 use exarch_common_base::{InvitationId, TenantId};
 use exarch_common_http::{
     Json, Problem,
@@ -24,18 +24,21 @@ pub struct New {
     pub email: Email,
     /// How the person is shown, if new.
     pub display_name: String,
-    /// Roles that the caller may give: see `memberships::grantable`.
-    pub roles: Vec<Role>,
+    /// Names of roles.
+    pub roles: Vec<String>,
+    /// What the caller holds in the tenant, and so may give.
+    pub held: PermissionSet,
 }
 
 /// Invites somebody into the tenant, in the place of an invitation that waits for the same address.
 ///
 /// # Errors
-/// 409 `already-a-member`, 429; the database.
+/// 403 and 422 for roles that the caller cannot give, 409 `already-a-member`, 429; the database.
 pub async fn invite(app: &App, who: &Who, tenant: TenantId, new: New, once: Once) -> Result<Kept, Problem> {
     let now = app.ambient.now();
     let index = app.keys.email_index(new.email.as_str());
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
+    let roles = roles::grantable(&mut tx, &new.roles, new.held).await?;
     if memberships::has_address(&mut tx, &index, now).await? {
         return Err(Problem::conflict("already-a-member").detail("Somebody with this address is a member already."));
     }
@@ -45,7 +48,7 @@ pub async fn invite(app: &App, who: &Who, tenant: TenantId, new: New, once: Once
         id,
         email: new.email.as_str().to_owned(),
         display_name: new.display_name,
-        roles: new.roles,
+        roles,
         invited_by: who.user(),
         created_at: now,
         expires_at: now + mail::LIFE,
@@ -54,13 +57,12 @@ pub async fn invite(app: &App, who: &Who, tenant: TenantId, new: New, once: Once
     let sealed = app
         .sealer
         .seal(&app.ambient, place(&row(tenant, id)), invitation.email.as_bytes());
-    let roles: Vec<String> = invitation.roles.iter().map(|role| role.slug().to_owned()).collect();
     let stored = store::Insert {
         id,
         email_sealed: &sealed,
         email_index: &index,
         display_name: &invitation.display_name,
-        roles: &roles,
+        roles: &invitation.roles,
         token_hash: &token.hash,
         invited_by: invitation.invited_by.uuid(),
         created_at: invitation.created_at,

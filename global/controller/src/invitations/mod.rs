@@ -17,7 +17,6 @@ use crate::{
     mail,
     users::{self, UserBrief},
 };
-use exarch_common_authz::Role;
 use exarch_common_base::{Ambient, ExposeSecret, InvitationId, SecretString, TenantId, UserId};
 use exarch_common_crypto::{hash::sha256, seal::Place};
 use exarch_common_http::{Api, Problem};
@@ -41,8 +40,7 @@ pub struct InvitationOut {
     /// How the person will be shown, if they are new.
     display_name: String,
     /// Roles in the tenant.
-    #[schema(value_type = Vec<String>)]
-    roles: Vec<Role>,
+    roles: Vec<String>,
     /// `pending`, or `expired`: invite again, or cancel.
     state: &'static str,
     /// Who invites; absent for somebody who is gone.
@@ -60,7 +58,7 @@ struct Invitation {
     id: InvitationId,
     email: String,
     display_name: String,
-    roles: Vec<Role>,
+    roles: Vec<String>,
     invited_by: UserId,
     created_at: OffsetDateTime,
     expires_at: OffsetDateTime,
@@ -88,7 +86,7 @@ impl Invitation {
             id,
             email: String::from_utf8_lossy(&email).into_owned(),
             display_name: stored.display_name,
-            roles: stored.roles.iter().filter_map(|role| role.parse().ok()).collect(),
+            roles: stored.roles,
             invited_by: stored.invited_by.into(),
             created_at: stored.created_at,
             expires_at: stored.expires_at,

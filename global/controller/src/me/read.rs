@@ -23,8 +23,7 @@ struct Me {
     /// All tenants in which you have a place.
     tenants: Vec<TenantName>,
     /// Roles in the tenant in force.
-    #[schema(value_type = Vec<String>)]
-    roles: Vec<Role>,
+    roles: Vec<String>,
     session: MySession,
     /// Roles over the federation: the provider's people only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -90,7 +89,12 @@ async fn handler(State(app): State<App>, who: Who) -> Result<Json<Me>, Problem> 
             state: seat.tenant.state,
         }),
         tenants: seats.iter().map(|seat| TenantName::from(&seat.tenant)).collect(),
-        roles: who.seat().map(|seat| seat.roles.clone()).unwrap_or_default(),
+        roles: who
+            .seat()
+            .map_or(&[][..], |seat| &seat.roles)
+            .iter()
+            .map(|role| role.name().to_owned())
+            .collect(),
         session: MySession {
             id: session.id,
             kind: session.kind.as_str(),

@@ -53,7 +53,7 @@ async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenan
         ..old.clone()
     };
     let staff = who.staff_roles(app.ambient.now());
-    let roles: Vec<_> = seat.roles.iter().copied().chain(staff).collect();
+    let roles = memberships::role_names(Some(&seat), staff);
     let mut tx = SystemTx::begin(&app.app_pool, "switch-tenant").await?;
     sessions::lock_person(&mut tx, who.user()).await?;
     // of two switches at once one finds its session ended

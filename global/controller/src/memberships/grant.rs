@@ -4,12 +4,12 @@ use crate::{
     app::App,
     audit,
     gate::{Who, needs},
-    passports,
+    passports, roles,
     tenants::TenantKey,
     users::{self, Email},
 };
 use axum::{extract::State, http::StatusCode};
-use exarch_common_authz::{PermissionSet, Role, Scope, Target, perm};
+use exarch_common_authz::{Target, perm};
 use exarch_common_base::{RegionId, TenantId, UserId};
 use exarch_common_http::{
     Api, Json, Path, Problem,
@@ -61,9 +61,9 @@ async fn handler(
 ) -> Result<Kept, Problem> {
     let tenant = key.of_seat(&who)?;
     let permit = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
-    let roles = grantable(&input.roles, permit.caller().tenant_wide())?;
     check(input.until, input.regions.as_deref(), app.ambient.now())?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
+    let roles = roles::grantable(&mut tx, &input.roles, permit.caller().tenant_wide()).await?;
     let user = match (input.user_id, &input.email) {
         (Some(id), None) => users::find(&app, tx.conn(), id).await?,
         (None, Some(email)) => users::find_by_email(&app, tx.conn(), email).await?,
@@ -117,37 +117,12 @@ pub(super) fn check(
     Ok(())
 }
 
-/// Reads names of tenant-scope roles and checks that a holder of `held` may give all of them.
-///
-/// # Errors
-/// 422 for a name that is no tenant-scope role, 403 `role-not-held`.
-pub fn grantable(names: &[String], held: PermissionSet) -> Result<Vec<Role>, Problem> {
-    let mut roles = Vec::with_capacity(names.len());
-    for (at, name) in names.iter().enumerate() {
-        let role: Option<Role> = name.parse().ok();
-        let role = role
-            .filter(|role| role.scope() == Scope::Tenant)
-            .ok_or_else(|| refused(&format!("/roles/{at}"), "is no role of tenant scope"))?;
-        if !role.permissions().is_subset(held) {
-            return Err(Problem::forbidden("role-not-held")
-                .detail(format!("The role {role} holds more than you do in this tenant.")));
-        }
-        if !roles.contains(&role) {
-            roles.push(role);
-        }
-    }
-    if roles.is_empty() {
-        return Err(refused("/roles", "is empty"));
-    }
-    Ok(roles)
-}
-
 /// What a new membership says.
 pub struct New {
     /// Whose.
     pub user: UserId,
-    /// Tenant-scope roles.
-    pub roles: Vec<Role>,
+    /// Names of tenant-scope roles.
+    pub roles: Vec<String>,
     /// Only these regions.
     pub regions: Option<Vec<RegionId>>,
     /// When it ends.

@@ -8,11 +8,11 @@ mod revoke;
 mod store;
 mod update;
 
+pub use grant::New;
 pub(crate) use grant::add;
-pub use grant::{New, grantable};
 
 use crate::{app::App, second_factor};
-use exarch_common_authz::{Role, TenantState};
+use exarch_common_authz::{BoundRole, Role, TenantState};
 use exarch_common_base::{MembershipId, RegionId, Slug, TenantId, UserId};
 use exarch_common_http::{Api, Problem};
 use exarch_common_pg::{Clusters, DbError, TenantContext, TenantTx};
@@ -44,7 +44,7 @@ pub struct Seat {
     /// The membership.
     pub membership: MembershipId,
     /// Roles of tenant scope.
-    pub roles: Vec<Role>,
+    pub roles: Vec<BoundRole>,
     /// Only these regions; all the tenant is entitled to when absent.
     pub regions: Option<Vec<RegionId>>,
     /// When it ends.
@@ -75,7 +75,7 @@ impl Seat {
 pub(crate) struct Membership {
     id: MembershipId,
     user: UserId,
-    roles: Vec<Role>,
+    roles: Vec<String>,
     regions: Option<Vec<RegionId>>,
     until: Option<OffsetDateTime>,
     created_by: String,
@@ -90,8 +90,8 @@ struct MembershipOut {
     #[schema(value_type = String, pattern = "^mem_[0-9a-f]{32}$")]
     id: MembershipId,
     user: crate::users::UserBrief,
-    #[schema(value_type = Vec<String>)]
-    roles: Vec<Role>,
+    /// Names of roles.
+    roles: Vec<String>,
     /// Ids of the only regions it reaches; all the tenant is entitled to when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
@@ -103,6 +103,11 @@ struct MembershipOut {
 }
 
 impl Membership {
+    /// Whether it makes an administrator.
+    fn administers(&self) -> bool {
+        self.roles.iter().any(|role| role == Role::TenantAdmin.slug())
+    }
+
     /// As the audit has it.
     fn recorded(&self) -> serde_json::Value {
         json!({
@@ -166,6 +171,13 @@ pub async fn seats(app: &App, user: UserId) -> Result<Vec<Seat>, DbError> {
 pub async fn tenants_of(app: &App, user: UserId) -> Result<Vec<TenantId>, DbError> {
     let seats = store::seats(&app.sweep_pool, user, app.ambient.now()).await?;
     Ok(seats.into_iter().map(|seat| seat.tenant.id).collect())
+}
+
+/// All roles of a person as tokens name them: those of a place, and those over the federation.
+pub fn role_names(seat: Option<&Seat>, staff: impl IntoIterator<Item = Role>) -> Vec<String> {
+    let seat = seat.into_iter().flat_map(|seat| &seat.roles);
+    let staff = staff.into_iter().map(|role| role.slug().to_owned());
+    seat.map(|role| role.name().to_owned()).chain(staff).collect()
 }
 
 /// 404: there is no such membership in this tenant.

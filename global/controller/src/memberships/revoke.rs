@@ -8,7 +8,7 @@ use crate::{
     tenants::TenantKey,
 };
 use axum::{extract::State, http::StatusCode};
-use exarch_common_authz::{Role, Target, perm};
+use exarch_common_authz::{Target, perm};
 use exarch_common_base::MembershipId;
 use exarch_common_http::{Api, Path, Problem, conditions::IfMatch};
 use exarch_common_pg::TenantTx;
@@ -40,7 +40,7 @@ async fn handler(
     let found = store::lock(&mut tx, id).await?;
     let found = found.ok_or_else(super::not_found)?;
     condition.check(found.version)?;
-    if found.roles.contains(&Role::TenantAdmin) && !store::other_admin(&mut tx, id).await? {
+    if found.administers() && !store::other_admin(&mut tx, id).await? {
         return Err(super::last_administrator());
     }
     store::end(&mut tx, id, app.ambient.now()).await?;

@@ -1,8 +1,9 @@
 use super::{Membership, Seat, TenantBrief};
-use exarch_common_authz::{Role, TenantState};
+use crate::roles::Stored;
+use exarch_common_authz::TenantState;
 use exarch_common_base::{MembershipId, TenantId, UserId};
 use exarch_common_pg::{DbError, SweepPool, SystemTx, TenantTx};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -16,11 +17,6 @@ fn brief(id: Uuid, slug: &str, name: String, state: &str, second_factor_required
         state,
         second_factor_required,
     })
-}
-
-/// A role that this build does not know gives nothing.
-fn known(roles: &[String]) -> Vec<Role> {
-    roles.iter().filter_map(|role| role.parse().ok()).collect()
 }
 
 fn ids<T: From<Uuid>>(ids: Option<Vec<Uuid>>) -> Option<Vec<T>> {
@@ -43,7 +39,7 @@ impl From<Row> for Membership {
         Self {
             id: row.id.into(),
             user: row.user_id.into(),
-            roles: known(&row.roles),
+            roles: row.roles,
             regions: ids(row.regions),
             until: row.until_at,
             created_by: row.created_by,
@@ -57,9 +53,12 @@ impl From<Row> for Membership {
 pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Result<Option<Seat>, DbError> {
     let tenant = tx.tenant().uuid();
     let row = sqlx::query!(
-        "SELECT t.id, t.slug, t.name, t.state, t.second_factor_required, m.id AS membership, m.roles, m.regions, m.until_at
+        r#"SELECT t.id, t.slug, t.name, t.state, t.second_factor_required, m.id AS membership, m.roles, m.regions, m.until_at,
+                (SELECT coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'scope', r.scope, 'permissions', r.permissions)), '[]')
+                   FROM gc.role r
+                  WHERE r.tenant_id = m.tenant_id AND r.name = ANY(m.roles) AND r.ended_at IS NULL) AS "custom!: Json<Vec<Stored>>"
            FROM gc.membership m JOIN gc.tenant t ON t.id = m.tenant_id
-          WHERE m.tenant_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $3)",
+          WHERE m.tenant_id = $1 AND m.user_id = $2 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $3)"#,
         tenant,
         user.uuid(),
         now
@@ -70,7 +69,7 @@ pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Resul
         Some(Seat {
             tenant: brief(row.id, &row.slug, row.name, &row.state, row.second_factor_required)?,
             membership: row.membership.into(),
-            roles: known(&row.roles),
+            roles: Stored::among(row.custom.0, &row.roles),
             regions: ids(row.regions),
             until: row.until_at,
         })
@@ -81,10 +80,13 @@ pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Resul
 pub async fn seats(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Result<Vec<Seat>, DbError> {
     let mut tx = SystemTx::begin(pool, "tenants-of-a-person").await?;
     let rows = sqlx::query!(
-        "SELECT t.id, t.slug, t.name, t.state, t.second_factor_required, m.id AS membership, m.roles, m.regions, m.until_at
+        r#"SELECT t.id, t.slug, t.name, t.state, t.second_factor_required, m.id AS membership, m.roles, m.regions, m.until_at,
+                (SELECT coalesce(jsonb_agg(jsonb_build_object('name', r.name, 'scope', r.scope, 'permissions', r.permissions)), '[]')
+                   FROM gc.role r
+                  WHERE r.tenant_id = m.tenant_id AND r.name = ANY(m.roles) AND r.ended_at IS NULL) AS "custom!: Json<Vec<Stored>>"
            FROM gc.membership m JOIN gc.tenant t ON t.id = m.tenant_id
           WHERE m.user_id = $1 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $2)
-          ORDER BY t.slug",
+          ORDER BY t.slug"#,
         user.uuid(),
         now
     )
@@ -97,7 +99,7 @@ pub async fn seats(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Resul
             Some(Seat {
                 tenant: brief(row.id, &row.slug, row.name, &row.state, row.second_factor_required)?,
                 membership: row.membership.into(),
-                roles: known(&row.roles),
+                roles: Stored::among(row.custom.0, &row.roles),
                 regions: ids(row.regions),
                 until: row.until_at,
             })
@@ -105,25 +107,21 @@ pub async fn seats(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Resul
         .collect())
 }
 
-/// Roles and regions as they are written.
-fn written(membership: &Membership) -> (Vec<String>, Option<Vec<Uuid>>) {
-    let roles = membership.roles.iter().map(|role| role.slug().to_owned());
+/// Regions as they are written.
+fn regions(membership: &Membership) -> Option<Vec<Uuid>> {
     let regions = membership.regions.as_ref();
-    (
-        roles.collect(),
-        regions.map(|regions| regions.iter().map(|region| region.uuid()).collect()),
-    )
+    regions.map(|regions| regions.iter().map(|region| region.uuid()).collect())
 }
 
 pub async fn insert(conn: &mut PgConnection, tenant: TenantId, membership: &Membership) -> Result<(), DbError> {
-    let (roles, regions) = written(membership);
+    let regions = regions(membership);
     sqlx::query!(
         "INSERT INTO gc.membership (tenant_id, id, user_id, roles, regions, until_at, created_by, created_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
         tenant.uuid(),
         membership.id.uuid(),
         membership.user.uuid(),
-        &roles,
+        &membership.roles,
         regions.as_deref(),
         membership.until,
         membership.created_by,
@@ -182,13 +180,13 @@ pub async fn find(tx: &mut TenantTx, id: MembershipId) -> Result<Option<Membersh
 /// Writes roles, regions and end; its new version.
 pub async fn update(tx: &mut TenantTx, membership: &Membership) -> Result<u64, DbError> {
     let tenant = tx.tenant().uuid();
-    let (roles, regions) = written(membership);
+    let regions = regions(membership);
     let version = sqlx::query_scalar!(
         "UPDATE gc.membership SET roles = $3, regions = $4, until_at = $5
           WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL RETURNING version",
         tenant,
         membership.id.uuid(),
-        &roles,
+        &membership.roles,
         regions.as_deref(),
         membership.until
     )

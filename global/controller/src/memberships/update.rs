@@ -1,15 +1,15 @@
 //! `PATCH /v1/tenants/{id}/memberships/{membership}`: other roles, other regions, another end.
-use super::{MembershipOut, grant, grantable, store};
+use super::{MembershipOut, grant, store};
 use crate::{
     app::App,
     audit,
     gate::{Who, needs},
-    passports,
+    passports, roles,
     tenants::TenantKey,
     users,
 };
 use axum::extract::State;
-use exarch_common_authz::{Role, Target, perm};
+use exarch_common_authz::{Target, perm};
 use exarch_common_base::{MembershipId, RegionId};
 use exarch_common_http::{
     Api, Json, Path, Problem, Versioned,
@@ -64,10 +64,8 @@ async fn handler(
     let before = store::lock(&mut tx, id).await?.ok_or_else(super::not_found)?;
     condition.require(before.version)?;
     let mut after = before.clone();
-    let names = input
-        .roles
-        .unwrap_or_else(|| after.roles.iter().map(|role| role.slug().to_owned()).collect());
-    after.roles = grantable(&names, permit.caller().tenant_wide())?;
+    let names = input.roles.unwrap_or(after.roles);
+    after.roles = roles::grantable(&mut tx, &names, permit.caller().tenant_wide()).await?;
     after.regions = input.regions.over(after.regions);
     after.until = input.until.map(|at| at.0).over(after.until);
     grant::check(
@@ -75,8 +73,8 @@ async fn handler(
         after.regions.as_deref(),
         app.ambient.now(),
     )?;
-    let stays = after.roles.contains(&Role::TenantAdmin) && after.until.is_none();
-    if before.roles.contains(&Role::TenantAdmin) && !stays && !store::other_admin(&mut tx, id).await? {
+    let stays = after.administers() && after.until.is_none();
+    if before.administers() && !stays && !store::other_admin(&mut tx, id).await? {
         return Err(super::last_administrator());
     }
     let user = users::find(&app, tx.conn(), after.user).await?;

@@ -143,6 +143,13 @@ pub(super) async fn tenant_contents(
         region.uuid(),
         now,
     )
+    .fetch_all(&mut *conn)
+    .await?;
+    let custom_roles = sqlx::query_as!(
+        passport::CustomRole,
+        "SELECT name, scope, permissions FROM gc.role WHERE tenant_id = $1 AND ended_at IS NULL ORDER BY id",
+        tenant.uuid(),
+    )
     .fetch_all(conn)
     .await?;
     let count = |n: Option<i32>| n.map(i32::cast_unsigned);
@@ -175,6 +182,7 @@ pub(super) async fn tenant_contents(
         },
         users,
         memberships,
+        custom_roles,
     }))
 }
 

@@ -4,7 +4,6 @@ use super::{
     store::{self, Access},
 };
 use crate::{app::App, passports};
-use exarch_common_authz::Role;
 use exarch_common_http::Problem;
 use exarch_common_pg::SystemTx;
 use exarch_common_wire::{
@@ -57,7 +56,7 @@ pub async fn start(
     conn: &mut PgConnection,
     session: &Session,
     source: &Source,
-    roles: &[Role],
+    roles: &[String],
 ) -> Result<(Started, Displaced), Problem> {
     let now = app.ambient.now();
     let keep = i64::from(app.settings.sessions.per_person) - 1;
@@ -96,7 +95,7 @@ async fn begin(
     conn: &mut PgConnection,
     session: &Session,
     source: &Source,
-    roles: &[Role],
+    roles: &[String],
     now: OffsetDateTime,
 ) -> Result<Started, Problem> {
     match session.kind {
@@ -120,7 +119,7 @@ async fn begin(
 ///
 /// # Errors
 /// A key that does not sign.
-pub fn access_token(app: &App, session: &Session, roles: &[Role]) -> Result<AccessToken, Problem> {
+pub fn access_token(app: &App, session: &Session, roles: &[String]) -> Result<AccessToken, Problem> {
     let access = next_access(app, session);
     Ok(AccessToken {
         access_token: sign(app, session, roles, &access)?,
@@ -148,7 +147,7 @@ pub(super) fn next_access(app: &App, session: &Session) -> Access {
 pub(super) fn pair(
     app: &App,
     session: &Session,
-    roles: &[Role],
+    roles: &[String],
     access: &Access,
     refresh_token: String,
 ) -> Result<Pair, Problem> {
@@ -163,7 +162,7 @@ fn left(app: &App, access: &Access) -> i64 {
     (access.exp - app.ambient.now().unix_timestamp()).max(0)
 }
 
-fn sign(app: &App, session: &Session, roles: &[Role], access: &Access) -> Result<String, Problem> {
+fn sign(app: &App, session: &Session, roles: &[String], access: &Access) -> Result<String, Problem> {
     let now = app.ambient.now();
     let claims = Claims {
         iss: app.keys.issuer(),
@@ -175,7 +174,7 @@ fn sign(app: &App, session: &Session, roles: &[Role], access: &Access) -> Result
         jti: access.jti.clone(),
         sid: session.id,
         tid: session.tenant,
-        roles: roles.iter().map(|role| role.slug().to_owned()).collect(),
+        roles: roles.to_vec(),
         amr: session.amr.clone(),
         auth_time: session.auth_time.unix_timestamp(),
         region: None,

@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{app::App, audit, gate::Origin, memberships, passports};
 use axum::extract::State;
-use exarch_common_authz::Role;
 use exarch_common_crypto::hash::sha256;
 use exarch_common_http::{Api, Json, Problem, RouteKind};
 use exarch_common_pg::SystemTx;
@@ -55,11 +54,7 @@ async fn run(app: &App, origin: &Origin, presented: Presented) -> Result<Pair, P
         None => None,
     };
     let staff = staff.into_iter().filter(|(_, until)| until.is_none_or(|end| now < end));
-    let roles: Vec<Role> = seat
-        .into_iter()
-        .flat_map(|seat| seat.roles)
-        .chain(staff.map(|(role, _)| role))
-        .collect();
+    let roles = memberships::role_names(seat.as_ref(), staff.map(|(role, _)| role));
 
     let mut tx = SystemTx::begin(&app.app_pool, "refresh").await?;
     // of many uses of one token the first rotates, the others see that it did

@@ -169,8 +169,7 @@ async fn finish(
         auth_time: proved.auth_time,
         expires_at: app.ambient.now() + sessions::life(app, &account.staff),
     };
-    let roles: Vec<_> = seat.iter().flat_map(|seat| seat.roles.iter().copied()).collect();
-    let roles: Vec<_> = roles.into_iter().chain(account.staff.iter().copied()).collect();
+    let roles = memberships::role_names(seat.as_ref(), account.staff.iter().copied());
     let (started, displaced) = sessions::start(app, tx.conn(), &session, &origin.source, &roles).await?;
     if let Some(tenant) = tenant {
         store::set_last_tenant(tx.conn(), account.id, tenant).await?;
@@ -227,7 +226,7 @@ mod tests {
                 second_factor_required: false,
             },
             membership: Uuid::from_u128(n).into(),
-            roles: vec![Role::ReadOnly],
+            roles: vec![Role::ReadOnly.into()],
             regions: None,
             until: None,
         }

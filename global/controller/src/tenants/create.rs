@@ -132,7 +132,7 @@ async fn first_admin(
     }
     let membership = memberships::New {
         user: admin.user.id,
-        roles: vec![Role::TenantAdmin],
+        roles: vec![Role::TenantAdmin.slug().to_owned()],
         regions: None,
         until: None,
         created_by: who.user().to_string(),

@@ -5,7 +5,7 @@ use crate::{
     audit,
     gate::{Who, needs},
     invitations::{self, InvitationOut},
-    mail, memberships, passports,
+    mail, memberships, passports, roles,
 };
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Target, perm};
@@ -73,22 +73,24 @@ async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json
     let permit = who.check::<perm::user::Invite>(&app, Target::Tenant(tenant))?;
     // to invite somebody is to give roles
     let _grant = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
-    let roles = memberships::grantable(&input.roles, permit.caller().tenant_wide())?;
+    let held = permit.caller().tenant_wide();
     if !input.initial_password.unwrap_or(mail::is_on(&app).is_err()) {
         mail::is_on(&app)?;
         let new = invitations::New {
             email: input.email,
             display_name: input.display_name.into_inner(),
-            roles,
+            roles: input.roles,
+            held,
         };
         return invitations::invite(&app, &who, tenant, new, once).await;
     }
     let new = NewUser::with_initial_password(&app, input.email, input.display_name.into_inner()).await?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
+    let roles = roles::grantable(&mut tx, &input.roles, held).await?;
     let created = create(&app, tx.conn(), new).await?;
     let id = created.user.id;
     audit::record(&mut tx, &who.entry(&app, tenant, "user.create", ("user", id))).await?;
-    let names = roles.iter().map(|role| role.slug().to_owned()).collect();
+    let names = roles.clone();
     let membership = memberships::New {
         user: id,
         roles,

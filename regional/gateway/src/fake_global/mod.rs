@@ -229,6 +229,7 @@ impl FakeGlobal {
                 roles: vec!["tenant-admin".to_owned()],
                 until: None,
             }],
+            custom_roles: Vec::new(),
         };
         change(&mut tenant);
         self.put(&tenant_section(person.tenant), &tenant)

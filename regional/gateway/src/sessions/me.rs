@@ -20,7 +20,7 @@ struct Me {
     user: MyUser,
     tenant: MyTenant,
     /// Names of the roles held in the tenant.
-    roles: Vec<&'static str>,
+    roles: Vec<String>,
     /// What those roles permit, in all of the tenant's clusters here.
     permissions: Vec<&'static str>,
     /// The session that the token belongs to.
@@ -59,10 +59,10 @@ async fn me(State(app): State<App>, caller: UserCaller) -> Result<Json<Me>, Prob
     };
     let now = app.ambient.now();
     let memberships = tenant.memberships.get(&user).map_or(&[][..], Vec::as_slice);
-    let mut roles: Vec<&str> = memberships
+    let mut roles: Vec<String> = memberships
         .iter()
         .filter(|membership| membership.holds(now))
-        .flat_map(|membership| membership.roles.iter().map(|role| role.slug()))
+        .flat_map(|membership| membership.roles.iter().map(|role| role.name().to_owned()))
         .collect();
     roles.sort_unstable();
     roles.dedup();

@@ -1,6 +1,6 @@
 //! What the directory says of the bearer of a verified token.
 use crate::{directory::Index, gate::unauthenticated};
-use exarch_common_authz::{Caller, Principal, Role, StateRefusal, TenantState};
+use exarch_common_authz::{BoundRole, Caller, Principal, StateRefusal, TenantState};
 use exarch_common_base::TenantId;
 use exarch_common_http::Problem;
 use exarch_common_wire::user_token::Claims;
@@ -78,8 +78,6 @@ pub(super) fn resolve(index: &Index, claims: &Claims, now: OffsetDateTime, skew:
             .saturating_sub(skew)
             .max(entry.entitlement.from),
         until,
-        reads_in_incident: holding()
-            .flat_map(|m| &m.roles)
-            .any(|role: &Role| role.reads_in_incident()),
+        reads_in_incident: holding().flat_map(|m| &m.roles).any(BoundRole::reads_in_incident),
     })
 }

@@ -1,6 +1,6 @@
 //! What the passport says, laid out for reading: built whole, swapped whole, never changed.
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use exarch_common_authz::{Binding, On, Role, TenantState};
+use exarch_common_authz::{Binding, BoundRole, CustomRole, On, TenantState};
 use exarch_common_base::{EntitlementId, SessionId, Slug, TenantId, UserId};
 use exarch_common_crypto::{
     hash::sha256_hex,
@@ -10,7 +10,10 @@ use exarch_common_wire::{
     passport::{Contents, Tenant},
     user_token::Version,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 use time::OffsetDateTime;
 
 /// One applied passport.
@@ -41,6 +44,8 @@ pub struct TenantEntry {
     pub users: HashMap<UserId, UserEntry>,
     /// Their roles.
     pub memberships: HashMap<UserId, Vec<MembershipEntry>>,
+    /// Roles that the tenant made for itself.
+    pub custom_roles: Vec<Arc<CustomRole>>,
     /// Version of the section that says all this.
     pub version: Version,
 }
@@ -83,7 +88,7 @@ pub struct UserEntry {
 #[derive(Clone, Debug)]
 pub struct MembershipEntry {
     /// Tenant-scope roles; a name that this build does not know gives nothing.
-    pub roles: Vec<Role>,
+    pub roles: Vec<BoundRole>,
     /// Until when; open if absent.
     pub until: Option<OffsetDateTime>,
 }
@@ -96,8 +101,8 @@ impl MembershipEntry {
 
     /// Its bindings in `tenant`.
     pub fn bindings(&self, tenant: TenantId) -> impl Iterator<Item = Binding> {
-        self.roles.iter().map(move |&role| Binding {
-            role,
+        self.roles.iter().map(move |role| Binding {
+            role: role.clone(),
             on: On::Tenant(tenant),
             until: self.until,
         })
@@ -190,11 +195,17 @@ fn entry(version: Version, tenant: &Tenant) -> Result<TenantEntry, Unusable> {
         };
         (user.id, entry)
     });
+    let custom = tenant.custom_roles.iter().filter_map(|role| {
+        let scope = role.scope.parse().ok()?;
+        let role = CustomRole::new(role.name.clone(), scope, &role.permissions);
+        Some(Arc::new(role))
+    });
+    let custom_roles: Vec<_> = custom.collect();
     let mut memberships: HashMap<UserId, Vec<MembershipEntry>> = HashMap::new();
     for membership in &tenant.memberships {
         let until = membership.until.map(OffsetDateTime::from_unix_timestamp).transpose();
         memberships.entry(membership.user).or_default().push(MembershipEntry {
-            roles: membership.roles.iter().filter_map(|role| role.parse().ok()).collect(),
+            roles: BoundRole::among(&custom_roles, &membership.roles),
             until: until.map_err(|_| Unusable::Time(tenant.id))?,
         });
     }
@@ -213,6 +224,7 @@ fn entry(version: Version, tenant: &Tenant) -> Result<TenantEntry, Unusable> {
         },
         users: users.collect(),
         memberships,
+        custom_roles,
         version,
     })
 }
