@@ -174,6 +174,8 @@ permissions! {
         create Create Write "Make a role of the tenant's own.";
         update Update Write "Change what a role of the tenant's own holds.";
         delete Delete Write "Delete a role that nobody has.";
+        assign Assign Write "Give a person a role in one cluster.";
+        unassign Unassign Write "Take a role in one cluster away.";
     }
     audit in Tenant {
         list List Read "List the tenant's audit log.";

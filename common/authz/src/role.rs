@@ -163,6 +163,8 @@ impl Role {
                         "role.create",
                         "role.update",
                         "role.delete",
+                        "role.assign",
+                        "role.unassign",
                         "cluster.create",
                     ]))
                 }

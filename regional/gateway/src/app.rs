@@ -2,6 +2,7 @@
 use crate::{
     agents::Agents,
     audit::Refusals,
+    bindings::Bindings,
     directory::{self, Directory},
     federation::{self, Federation},
     instances::{self, Instances},
@@ -32,6 +33,7 @@ pub const CHANNELS: &[&str] = &[
     // what lists show: told by triggers, see the migration `watch`
     "gw_list_agent",
     "gw_list_audit",
+    "gw_list_binding",
     "gw_list_bootstrap_token",
     "gw_list_cluster",
     "gw_list_host",
@@ -87,6 +89,8 @@ pub struct Parts {
     pub directory: Directory,
     /// The way to the global.
     pub federation: Federation,
+    /// Roles in single clusters.
+    pub bindings: Bindings,
     /// This replica among the others.
     pub instances: Instances,
     /// Open connections of agents: revoking one ends its connection.
@@ -209,6 +213,7 @@ impl App {
             secrets,
             directory,
             federation: Federation::default(),
+            bindings: Bindings::default(),
             instances: Instances::new(&ambient),
             agent_connections: Connections::new(),
             verified: Verified::default(),

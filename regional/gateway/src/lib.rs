@@ -6,6 +6,7 @@
 pub mod agents;
 pub mod app;
 pub mod audit;
+pub mod bindings;
 pub mod clusters;
 pub mod continuity;
 pub mod doctor;

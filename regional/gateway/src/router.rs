@@ -1,7 +1,7 @@
 //! The three tables of routes, and the one place where rooms enter them.
 use crate::{
-    agents as agents_room, app::App, audit, clusters, continuity, gate::Face, hosts, leases, resources, sessions,
-    workloads,
+    agents as agents_room, app::App, audit, bindings, clusters, continuity, gate::Face, hosts, leases, resources,
+    sessions, workloads,
 };
 use axum::{Router, http::header, routing::get};
 use exarch_common_http::{
@@ -17,6 +17,7 @@ pub fn public(gate: impl Gate) -> Api<App> {
         .room(sessions::routes)
         .room(continuity::routes)
         .room(clusters::routes)
+        .room(bindings::routes)
         .room(hosts::routes)
         .room(resources::routes)
         .room(agents_room::routes)

@@ -36,7 +36,7 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_authz::{Binding, Caller, On, Principal, Role, TenantState, policy};
-use exarch_common_base::{Ambient, ClusterId, HostId, Id, LeaseId, ManualClock, ResourceId, TenantId};
+use exarch_common_base::{Ambient, ClusterId, HostId, Id, LeaseId, ManualClock, ResourceId, TenantId, UserId};
 use exarch_common_crypto::{
     seal::Sealer,
     sign::{Algorithm, SigningKey},
@@ -53,7 +53,7 @@ use exarch_common_testkit::{
 use exarch_common_wire::{
     federation::{AuthorityKey, HandedSecret, Joined},
     grant::Incarnation,
-    passport::{Authority, Contents, Entitlement, Keys, Revocations, Tenant},
+    passport::{Authority, Contents, Entitlement, Keys, Membership, Revocations, Tenant, User},
     user_token::Version,
 };
 use serde_json::{Value, json};
@@ -158,6 +158,26 @@ impl World {
         self.tenants.lock().unwrap().insert(id, (Version::default(), tenant));
         self.publish();
         id
+    }
+
+    /// Somebody of a tenant, with no role in the whole of it.
+    pub(crate) fn member(&self, tenant: TenantId, name: &str) -> UserId {
+        let user = self.app.ambient.id();
+        let membership = Membership {
+            id: Some(self.app.ambient.id()),
+            user,
+            roles: Vec::new(),
+            until: None,
+        };
+        self.alter(tenant, |tenant| {
+            tenant.users.push(User {
+                id: user,
+                display_name: name.to_owned(),
+                state: "active".to_owned(),
+            });
+            tenant.memberships.push(membership);
+        });
+        user
     }
 
     /// The listener for people of another replica.

@@ -1,7 +1,7 @@
 //! What the sections of a passport hold.
 use super::{Entry, Refusal, from_cbor, to_cbor};
 use crate::{federation::AuthorityKey, user_token::Version};
-use exarch_common_base::{EntitlementId, SessionId, Slug, TenantId, UserId};
+use exarch_common_base::{EntitlementId, MembershipId, SessionId, Slug, TenantId, UserId};
 use exarch_common_crypto::hash::sha256;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -116,6 +116,9 @@ pub struct CustomRole {
 /// A person's roles in a tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
+    /// The membership: what rests on it in the region ends with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<MembershipId>,
     /// The user.
     pub user: UserId,
     /// Names of tenant-scope roles.

@@ -134,7 +134,7 @@ pub(super) async fn tenant_contents(
     .await?;
     let Some(found) = found else { return Ok(None) };
     let members = sqlx::query!(
-        "SELECT m.user_id, m.roles, m.until_at, u.display_name, u.state
+        "SELECT m.id, m.user_id, m.roles, m.until_at, u.display_name, u.state
            FROM gc.membership m JOIN gc.user u ON u.id = m.user_id
           WHERE m.tenant_id = $1 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $3)
             AND (m.regions IS NULL OR $2 = ANY (m.regions)) AND u.state <> 'deleted'
@@ -162,6 +162,7 @@ pub(super) async fn tenant_contents(
             state: m.state,
         });
         memberships.push(passport::Membership {
+            id: Some(m.id.into()),
             user: m.user_id.into(),
             roles: m.roles,
             until: seconds(m.until_at),

@@ -3,7 +3,7 @@ use super::store::{self, Contents};
 use crate::{
     agents::{self, TokensOf},
     app::App,
-    audit,
+    audit, bindings,
     gate::{UserCaller, nothing_here},
     usage::{self, Counted},
 };
@@ -14,7 +14,7 @@ use exarch_common_http::{Path, Problem, conditions::IfMatch};
 use exarch_common_pg::TenantTx;
 use serde_json::json;
 
-/// Delete a cluster in which nothing is left. Its open bootstrap tokens let nobody in any more.
+/// Delete a cluster in which nothing is left. Its open bootstrap tokens let nobody in any more, and roles in it end.
 #[utoipa::path(delete, path = "/v1/clusters/{id}", tag = "clusters", params(("id" = String, Path, pattern = "^clu_[0-9a-f]{32}$"), IfMatch),
     responses(
     (status = 204),
@@ -36,6 +36,7 @@ pub(super) async fn delete_cluster(
     if left != Contents::default() {
         return Err(not_empty(left));
     }
+    bindings::end_in(&mut tx, id, &caller.principal().to_string(), now).await?;
     store::delete(&mut tx, id, now).await?;
     usage::give_back(&mut tx, Counted::Clusters).await?;
     let entry = audit::entry(&caller, &permit, "cluster", id)

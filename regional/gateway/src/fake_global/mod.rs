@@ -225,6 +225,7 @@ impl FakeGlobal {
                 state: "active".to_owned(),
             }],
             memberships: vec![Membership {
+                id: None,
                 user: person.user,
                 roles: vec!["tenant-admin".to_owned()],
                 until: None,
@@ -474,6 +475,15 @@ impl Caller {
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
         self.send(Method::GET, path, Some(token), Value::Null).await
+    }
+
+    /// Deletes a version of what is at `path`; the status.
+    pub(crate) async fn delete(&self, path: &str, token: &str, version: &str) -> u16 {
+        let request = Request::delete(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"))
+            .header(header::IF_MATCH, version);
+        let request = request.body(Body::empty()).unwrap();
+        self.0.clone().oneshot(request).await.unwrap().status().as_u16()
     }
 
     /// Status and name of the problem, or nothing for a good answer.

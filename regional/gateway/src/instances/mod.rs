@@ -139,7 +139,7 @@ impl Instances {
         Ok(())
     }
 
-    /// Looks at what other replicas applied.
+    /// Looks at what other replicas applied, and at the bindings made here.
     ///
     /// # Errors
     /// The database.
@@ -147,6 +147,7 @@ impl Instances {
         // Read before: what is known is of this moment or later.
         let at = app.ambient.boot();
         app.directory.look().await?;
+        app.bindings.look(&app.app_pool, &app.sweep_pool).await?;
         self.stand(|standing| standing.read(at));
         Ok(())
     }

@@ -32,8 +32,10 @@ const SKEW: i64 = 30;
 const FETCH: Duration = Duration::from_secs(2);
 const RETRY: Duration = Duration::from_secs(30);
 
-/// What stops once the passport is stale: enrolment, and what is taken from others by force.
-const STOPS_WHEN_STALE: [Permission; 3] = [
+/// What stops once the passport is stale: roles in clusters, enrolment, and what is taken from others by force.
+const STOPS_WHEN_STALE: [Permission; 5] = [
+    perm::role::Assign::PERMISSION,
+    perm::role::Unassign::PERMISSION,
     perm::bootstrap_token::Create::PERMISSION,
     perm::agent::Approve::PERMISSION,
     perm::agent::Revoke::PERMISSION,
@@ -44,8 +46,8 @@ pub fn routes(api: Api<App>) -> Api<App> {
     me::routes(api)
 }
 
-/// Tokens that were verified, by their digest and the passport that verified them.
-pub struct Verified(Cache<([u8; 32], Version), Arc<Known>>);
+/// Tokens that were verified, by their digest and what was known then: the passport, and the region's own bindings.
+pub struct Verified(Cache<([u8; 32], Version, i64), Arc<Known>>);
 
 impl Default for Verified {
     fn default() -> Self {
@@ -102,7 +104,8 @@ fn bearer(parts: &Parts) -> Option<&str> {
 fn recall(app: &App, token: &str) -> Result<Option<Arc<Known>>, Problem> {
     let index = app.directory.current();
     let index = index.as_ref().ok_or_else(missing)?;
-    let known = app.verified.0.get(&(sha256(token.as_bytes()), index.version()));
+    let local = app.bindings.current().version();
+    let known = app.verified.0.get(&(sha256(token.as_bytes()), index.version(), local));
     let now = app.ambient.now().unix_timestamp();
     Ok(known.filter(|known| (known.from..known.until).contains(&now)))
 }
@@ -125,7 +128,8 @@ async fn learn(app: &App, token: &str) -> Result<(Arc<Known>, bool), Problem> {
         return Err(behind());
     }
     // Not remembered: the next request asks again.
-    let known = resolve::resolve(&index, &claims, app.ambient.now(), SKEW)?;
+    let local = app.bindings.current();
+    let known = resolve::resolve(&index, &local, &claims, app.ambient.now(), SKEW)?;
     Ok((Arc::new(known), true))
 }
 
@@ -151,8 +155,9 @@ fn is_behind(index: &Index, claims: &Claims) -> bool {
 }
 
 fn remember(app: &App, index: &Index, token: &str, claims: &Claims) -> Result<Arc<Known>, Problem> {
-    let known = Arc::new(resolve::resolve(index, claims, app.ambient.now(), SKEW)?);
-    let key = (sha256(token.as_bytes()), index.version());
+    let local = app.bindings.current();
+    let known = Arc::new(resolve::resolve(index, &local, claims, app.ambient.now(), SKEW)?);
+    let key = (sha256(token.as_bytes()), index.version(), local.version());
     app.verified.0.insert(key, known.clone());
     Ok(known)
 }

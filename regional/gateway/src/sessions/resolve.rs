@@ -1,6 +1,6 @@
 //! What the directory says of the bearer of a verified token.
-use crate::{directory::Index, gate::unauthenticated};
-use exarch_common_authz::{BoundRole, Caller, Principal, StateRefusal, TenantState};
+use crate::{bindings::Local, directory::Index, gate::unauthenticated};
+use exarch_common_authz::{Binding, BoundRole, Caller, On, Principal, StateRefusal, TenantState};
 use exarch_common_base::TenantId;
 use exarch_common_http::Problem;
 use exarch_common_wire::user_token::Claims;
@@ -33,11 +33,17 @@ impl Known {
     }
 }
 
-/// The bearer of `claims` by `index` at `now`.
+/// The bearer of `claims` by `index` and the region's own bindings at `now`.
 ///
 /// # Errors
 /// 401 when the session, the person or the membership has ended; 404 when the tenant has no right to this region.
-pub(super) fn resolve(index: &Index, claims: &Claims, now: OffsetDateTime, skew: i64) -> Result<Known, Problem> {
+pub(super) fn resolve(
+    index: &Index,
+    local: &Local,
+    claims: &Claims,
+    now: OffsetDateTime,
+    skew: i64,
+) -> Result<Known, Problem> {
     let (tenant, region) = claims.tid.zip(claims.region.as_ref()).ok_or_else(unauthenticated)?;
     // A token that is bound to a key is worth nothing without proof of the key, and no proof is taken here.
     if claims.cnf.is_some() || index.revoked(claims.sid) {
@@ -57,12 +63,28 @@ pub(super) fn resolve(index: &Index, claims: &Claims, now: OffsetDateTime, skew:
     if holding().next().is_none() {
         return Err(unauthenticated());
     }
+    // What is bound in a cluster rests on the membership it was given to.
+    let bound = || {
+        let bound = local.of(tenant, claims.sub).iter();
+        bound.filter(|bound| holding().any(|membership| membership.id == Some(bound.membership)))
+    };
+    let in_clusters = bound().flat_map(|bound| {
+        let roles = BoundRole::among(&entry.custom_roles, &[&bound.role]);
+        roles.into_iter().map(|role| Binding {
+            role,
+            on: On::Cluster(tenant, bound.cluster),
+            until: bound.until,
+        })
+    });
     let caller = Caller::of(Principal::User(claims.sub))
         .session(claims.sid)
         .tenant(tenant, entry.state)
         .bindings(holding().flat_map(|membership| membership.bindings(tenant)))
+        .bindings(in_clusters)
         .build(now);
-    let ends = holding().filter_map(|membership| membership.until.map(OffsetDateTime::unix_timestamp));
+    let ends = holding().filter_map(|membership| membership.until);
+    let ends = ends.chain(bound().filter_map(|bound| bound.until).filter(|until| now < *until));
+    let ends = ends.map(OffsetDateTime::unix_timestamp);
     let until = ends
         .chain(entry.entitlement.until)
         .chain([claims.exp.saturating_add(skew), region.sxp])

@@ -313,6 +313,7 @@ async fn an_end_that_was_announced_comes_by_the_regions_own_clock() {
     let demoted = f.global.tenant("initech", |t| {
         t.memberships[0].until = Some(now + 60);
         t.memberships.push(Membership {
+            id: None,
             user: t.users[0].id,
             roles: vec!["read-only".to_owned()],
             until: None,

@@ -4,7 +4,9 @@ use super::{Actor, Limits, World, store, told, whole};
 use crate::router;
 use axum::http::Method;
 use exarch_common_authz::Role;
-use exarch_common_base::{AgentId, ClusterId, HostId, LeaseId, ResourceId, TenantId, TokenId, WorkloadId};
+use exarch_common_base::{
+    AgentId, BindingId, ClusterId, HostId, LeaseId, ResourceId, TenantId, TokenId, UserId, WorkloadId,
+};
 use exarch_common_http::{Gate, Problem, RouteKind};
 use exarch_common_pg::TenantTx;
 use serde_json::{Value, json};
@@ -19,6 +21,8 @@ struct Things {
     agent: AgentId,
     lease: LeaseId,
     token: TokenId,
+    binding: BindingId,
+    user: UserId,
 }
 
 /// One request that names things of a tenant. `route` is the template it is for.
@@ -48,6 +52,8 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
         agent,
         lease,
         token,
+        binding,
+        user,
     } = things;
     let get = |route, id: &dyn ToString| probe(Method::GET, route, &id.to_string(), None);
     let post = |route, id: &dyn ToString, body| probe(Method::POST, route, &id.to_string(), Some(body));
@@ -107,11 +113,19 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
             json!({ "cluster_id": cluster, "host_id": host, "auto": true }),
         ),
         delete("/v1/bootstrap-tokens/{id}", token),
+        get("/v1/bindings/{id}", binding),
+        delete("/v1/bindings/{id}", binding),
+        post(
+            "/v1/bindings",
+            &"",
+            json!({ "cluster_id": cluster, "user_id": user, "role": "cluster-operator" }),
+        ),
+        filtered("/v1/bindings", format!("user_id={user}")),
         get("/v1/leases/{id}", lease),
         filtered("/v1/leases", format!("resource_id={resource}")),
         filtered("/v1/audit", format!("target_id={cluster}")),
     ];
-    for route in ["/v1/hosts", "/v1/resources", "/v1/workloads"] {
+    for route in ["/v1/hosts", "/v1/resources", "/v1/workloads", "/v1/bindings"] {
         all.push(filtered(route, format!("cluster_id={cluster}")));
     }
     for route in [
@@ -120,6 +134,7 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
         "/v1/resources",
         "/v1/workloads",
         "/v1/agents",
+        "/v1/bindings",
         "/v1/bootstrap-tokens",
         "/v1/leases",
         "/v1/audit",
@@ -155,6 +170,8 @@ async fn what_belongs_to_one_tenant_is_told_from_nothing_by_no_answer_to_another
         agent: Uuid::from_u128(1).into(),
         lease: Uuid::from_u128(1).into(),
         token: Uuid::from_u128(1).into(),
+        binding: Uuid::from_u128(1).into(),
+        user: Uuid::from_u128(1).into(),
     };
     let before = owner.get("/v1/audit?limit=100").await.expect(200);
     let (theirs, nothing) = (probes(&theirs, "one"), probes(&nothing, "two"));
@@ -211,6 +228,9 @@ async fn things(world: &World, tenant: TenantId, owner: &Actor<'_>) -> Things {
     let mut tx = TenantTx::begin(&world.app.app_pool, &whole(tenant)).await.unwrap();
     store::insert_token(&mut tx, token, cluster, "secret").await;
     tx.commit().await.unwrap();
+    let user = world.member(tenant, "Secret");
+    let binding = json!({ "cluster_id": cluster, "user_id": user, "role": "cluster-operator" });
+    let binding = owner.post("/v1/bindings", binding).await.expect(201);
     Things {
         cluster,
         host: owner.host(cluster, "secret").await,
@@ -219,5 +239,7 @@ async fn things(world: &World, tenant: TenantId, owner: &Actor<'_>) -> Things {
         agent: agent.caller.id,
         lease: world.lease(resource, &agent).await,
         token,
+        binding: binding["id"].as_str().unwrap().parse().unwrap(),
+        user,
     }
 }

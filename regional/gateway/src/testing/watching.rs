@@ -23,6 +23,10 @@ async fn add(world: &World, admin: &Actor<'_>, tenant: TenantId, list: &str, clu
             let driver = json!({ "kind": "process", "argv": ["x"], "volume": "/v" });
             made(json!({ "cluster_id": cluster, "name": "added", "resource_id": resource, "driver": driver })).await
         }
+        "/v1/bindings" => {
+            let user = world.member(tenant, "Added");
+            made(json!({ "cluster_id": cluster, "user_id": user, "role": "cluster-operator" })).await
+        }
         "/v1/agents" => world.agent(tenant, cluster, "added").await.caller.id.to_string(),
         "/v1/leases" => {
             let agent = world.agent(tenant, cluster, "holder").await;
@@ -38,12 +42,13 @@ async fn add(world: &World, admin: &Actor<'_>, tenant: TenantId, list: &str, clu
     }
 }
 
-const LISTS: [&str; 8] = [
+const LISTS: [&str; 9] = [
     "/v1/clusters",
     "/v1/hosts",
     "/v1/resources",
     "/v1/workloads",
     "/v1/agents",
+    "/v1/bindings",
     "/v1/bootstrap-tokens",
     "/v1/leases",
     "/v1/audit",
@@ -85,7 +90,7 @@ async fn every_list_begins_with_its_page_and_tells_of_what_another_replica_adds_
                 assert_eq!(blind.expect("added").await["id"], added.as_str(), "{list}");
             }
         }
-        if !matches!(list, "/v1/clusters" | "/v1/audit") {
+        if !matches!(list, "/v1/clusters" | "/v1/bindings" | "/v1/audit") {
             let mut other = neighbour.watch(list).await;
             assert_eq!(other.expect("page").await["items"], json!([]), "{list}");
         }

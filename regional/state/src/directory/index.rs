@@ -1,7 +1,7 @@
 //! What the passport says, laid out for reading: built whole, swapped whole, never changed.
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_authz::{Binding, BoundRole, CustomRole, On, TenantState};
-use exarch_common_base::{EntitlementId, SessionId, Slug, TenantId, UserId};
+use exarch_common_base::{EntitlementId, MembershipId, SessionId, Slug, TenantId, UserId};
 use exarch_common_crypto::{
     hash::sha256_hex,
     sign::{Algorithm, PublicKey},
@@ -87,6 +87,8 @@ pub struct UserEntry {
 /// What a person may do in the tenant.
 #[derive(Clone, Debug)]
 pub struct MembershipEntry {
+    /// The membership.
+    pub id: Option<MembershipId>,
     /// Tenant-scope roles; a name that this build does not know gives nothing.
     pub roles: Vec<BoundRole>,
     /// Until when; open if absent.
@@ -205,6 +207,7 @@ fn entry(version: Version, tenant: &Tenant) -> Result<TenantEntry, Unusable> {
     for membership in &tenant.memberships {
         let until = membership.until.map(OffsetDateTime::from_unix_timestamp).transpose();
         memberships.entry(membership.user).or_default().push(MembershipEntry {
+            id: membership.id,
             roles: BoundRole::among(&custom_roles, &membership.roles),
             until: until.map_err(|_| Unusable::Time(tenant.id))?,
         });
