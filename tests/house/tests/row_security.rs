@@ -39,6 +39,7 @@ const OF_NO_TENANT_AT_THE_GLOBAL: &[&str] = &[
 const OF_NO_TENANT_IN_A_REGION: &[&str] = &[
     "authority_key",
     "instance",
+    "local_version",
     "next_secret",
     "passport",
     "passport_section",

@@ -267,6 +267,7 @@ async fn the_description_says_of_every_creating_route_what_its_repeat_is_answere
             "/v1/me/totp secret-already-shown",
             "/v1/regions secret-already-shown",
             "/v1/regions/{slug}/join-token secret-already-shown",
+            "/v1/roles same-answer",
             "/v1/tenants secret-already-shown",
             "/v1/tenants/{id}/entitlements same-answer",
             "/v1/tenants/{id}/memberships same-answer",
