@@ -107,11 +107,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
         Command::Create { name } => cx.out.one(&region.post(PATH, &json!({ "name": name })).await?),
         Command::Update { cluster, name } => {
             let path = format!("{PATH}/{}", id(&region, &cluster).await?);
-            cx.out.one(
-                &region
-                    .change(&region.look(&path).await?, &json!({ "name": name }))
-                    .await?,
-            )
+            cx.update(&region, &path, &json!({ "name": name })).await
         }
         Command::Delete { cluster } => {
             let id = id(&region, &cluster).await?;

@@ -152,6 +152,11 @@ impl Context {
         }
     }
 
+    /// Changes what is at `path` as it stands now, and shows it.
+    pub async fn update(&self, api: &Api, path: &str, body: &Value) -> Result<(), Failure> {
+        self.out.one(&api.change(&api.look(path).await?, body).await?)
+    }
+
     /// Whether the person is one of the provider's staff, and what the global says of them.
     pub async fn me(&self, global: &Api) -> Result<(Value, bool), Failure> {
         let me = global.get("/v1/me").await?;

@@ -148,8 +148,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
                     body["limits"][key] = json!(most);
                 }
             }
-            let seen = global.look(&format!("{path}/{id}")).await?;
-            cx.out.one(&global.change(&seen, &body).await?)
+            cx.update(&global, &format!("{path}/{id}"), &body).await
         }
         Command::Revoke { entitlement } => {
             let id = names::resolve(&global, &ENTITLEMENT, &path, &entitlement, None).await?;

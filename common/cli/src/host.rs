@@ -107,11 +107,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
         }
         Command::Update { host, name, cluster } => {
             let path = format!("{PATH}/{}", find(&region, &host, cluster.as_deref()).await?);
-            cx.out.one(
-                &region
-                    .change(&region.look(&path).await?, &json!({ "name": name }))
-                    .await?,
-            )
+            cx.update(&region, &path, &json!({ "name": name })).await
         }
         Command::Delete { host, cluster } => {
             let id = find(&region, &host, cluster.as_deref()).await?;

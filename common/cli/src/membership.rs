@@ -129,8 +129,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             if open || until.is_some() {
                 body["until"] = json!(until);
             }
-            let seen = global.look(&format!("{path}/{id}")).await?;
-            cx.out.one(&global.change(&seen, &body).await?)
+            cx.update(&global, &format!("{path}/{id}"), &body).await
         }
         Command::Revoke { membership } => {
             let id = names::resolve(&global, &MEMBERSHIP, &path, &membership, None).await?;

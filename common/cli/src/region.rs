@@ -173,8 +173,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
                     body[key] = json!(value);
                 }
             }
-            let seen = global.look(&format!("/v1/regions/{slug}")).await?;
-            cx.out.one(&global.change(&seen, &body).await?)
+            cx.update(&global, &format!("/v1/regions/{slug}"), &body).await
         }
         Command::Drain(step) => step.take(cx, "drain").await,
         Command::Resume(step) => step.take(cx, "resume").await,

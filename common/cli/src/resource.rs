@@ -153,7 +153,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             if let Some(ttl) = ttl {
                 body["ttl_ms"] = millis(ttl);
             }
-            cx.out.one(&region.change(&region.look(&path).await?, &body).await?)
+            cx.update(&region, &path, &body).await
         }
         Command::Delete { resource, cluster } => {
             let id = find(&region, &resource, cluster.as_deref()).await?;

@@ -169,8 +169,12 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
         }
         Command::Update { key, name } => {
             let global = cx.global().await?;
-            let seen = global.look(&format!("/v1/tenants/{}", tenant_key(&key)?)).await?;
-            cx.out.one(&global.change(&seen, &json!({ "name": name })).await?)
+            cx.update(
+                &global,
+                &format!("/v1/tenants/{}", tenant_key(&key)?),
+                &json!({ "name": name }),
+            )
+            .await
         }
         Command::Suspend { key, cause, reason } => {
             step(cx, &key, "suspend", &json!({ "cause": cause, "reason": reason })).await

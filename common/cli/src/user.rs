@@ -140,9 +140,8 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
         Command::Update { person, name } => {
             let global = cx.global_in_tenant().await?;
             let id = names::resolve(&global, &USER, "/v1/users", &person, None).await?;
-            let seen = global.look(&format!("/v1/users/{id}")).await?;
-            cx.out
-                .one(&global.change(&seen, &json!({ "display_name": name })).await?)
+            cx.update(&global, &format!("/v1/users/{id}"), &json!({ "display_name": name }))
+                .await
         }
         Command::Find { person } => cx.out.one(&person.found(&cx.global().await?).await?),
         Command::Disable { person, reason } => {

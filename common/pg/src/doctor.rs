@@ -26,6 +26,34 @@ pub struct Subject {
     pub settings: PoolSettings,
 }
 
+/// The logins as they are configured: for each its setting, who it should be, and its file, which `pool` reads.
+///
+/// # Errors
+/// One of the files cannot be used.
+pub fn subjects<'a, F: 'a, E>(
+    logins: impl IntoIterator<Item = (&'static str, Login, &'a F)>,
+    pool: impl Fn(&F) -> Result<PoolSettings, E>,
+) -> Result<Vec<Subject>, E> {
+    let subject = |(setting, login, file)| {
+        Ok(Subject {
+            setting,
+            login,
+            settings: pool(file)?,
+        })
+    };
+    logins.into_iter().map(subject).collect()
+}
+
+/// That one of them cannot.
+pub fn no_address(reason: String) -> Finding {
+    Finding::bad(
+        "database",
+        "there is no address of the database",
+        reason,
+        "write postgres://login:password@host:port/database into the file",
+    )
+}
+
 /// What stands between a server and its database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pooling {

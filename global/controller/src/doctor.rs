@@ -8,11 +8,11 @@ use exarch_common_base::{Ambient, Finding};
 use exarch_common_crypto::pki::Peer;
 use exarch_common_pg::{
     AppPool, Login, PoolSettings, Schema,
-    doctor::{Subject, database},
+    doctor::{self, Subject, database},
 };
 use exarch_common_runtime::{
     doctor::{days_left, settings as judged},
-    settings::{SecretFile, SettingsError},
+    settings::SettingsError,
 };
 
 /// Looks at everything that a controller needs.
@@ -25,12 +25,7 @@ pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>)
     let (subjects, direct) = match subjects(&settings) {
         Ok(subjects) => subjects,
         Err(error) => {
-            found.push(Finding::bad(
-                "database",
-                "there is no address of the database",
-                format!("{error:#}"),
-                "write postgres://login:password@host:port/database into the file",
-            ));
+            found.push(doctor::no_address(format!("{error:#}")));
             return found;
         }
     };
@@ -44,23 +39,13 @@ pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>)
 
 fn subjects(settings: &Settings) -> anyhow::Result<(Vec<Subject>, Option<PoolSettings>)> {
     let database = &settings.database;
-    let subject = |setting, login, file: &SecretFile| -> anyhow::Result<Subject> {
-        let settings = database.pool(file)?;
-        Ok(Subject {
-            setting,
-            login,
-            settings,
-        })
-    };
-    let subjects = vec![
-        subject("database.app_url_file", Login::App, &database.app_url_file)?,
-        subject("database.sweep_url_file", Login::Sweep, &database.sweep_url_file)?,
+    let logins = [
+        ("database.app_url_file", Login::App, &database.app_url_file),
+        ("database.sweep_url_file", Login::Sweep, &database.sweep_url_file),
     ];
-    let direct = match database.direct_url {
-        Some(_) => Some(database.direct(&database.app_url_file)?),
-        None => None,
-    };
-    Ok((subjects, direct))
+    let direct = database.direct_url.as_ref();
+    let direct = direct.map(|_| database.direct(&database.app_url_file)).transpose()?;
+    Ok((doctor::subjects(logins, |file| database.pool(file))?, direct))
 }
 
 /// The keys in the database, and until when the federation's authority is good.

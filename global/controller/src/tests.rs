@@ -1,8 +1,10 @@
 //! What the tests of several rooms stand on: a controller with a database of its own and a federation listener on loopback,
 //! and gateways that talk to it.
 mod gateway;
+mod person;
 
 pub(crate) use gateway::{Answered, Gateway, Manner, Up, key as gateway_key};
+pub(crate) use person::Person;
 
 use crate::{
     app::{App, Pools},
@@ -14,7 +16,6 @@ use crate::{
 };
 use axum::{
     Router,
-    body::{Body, to_bytes},
     http::{Request, StatusCode, header},
 };
 use exarch_common_authz::Role;
@@ -39,7 +40,6 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use std::{net::SocketAddr, num::NonZeroU32, sync::Arc, time::Duration};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tower::ServiceExt;
 
 /// Longer than anything here takes; a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -478,68 +478,6 @@ impl World {
             .unwrap();
         db.close().await.unwrap();
         rows
-    }
-}
-
-/// A signed-in person at the public listener.
-#[derive(Clone)]
-pub(crate) struct Person {
-    pub router: Router,
-    pub token: String,
-    pub session: Session,
-}
-
-/// What a person was answered.
-#[derive(Debug)]
-pub(crate) struct Told {
-    pub status: u16,
-    pub body: Value,
-}
-
-impl Told {
-    /// The stable name of a problem.
-    pub(crate) fn problem(&self) -> &str {
-        self.body["type"]
-            .as_str()
-            .unwrap_or_default()
-            .rsplit(':')
-            .next()
-            .unwrap_or_default()
-    }
-}
-
-impl Person {
-    pub(crate) async fn get(&self, path: &str) -> Told {
-        self.send(Request::get(path).body(Body::empty()).unwrap()).await
-    }
-
-    pub(crate) async fn post(&self, path: &str, body: Value) -> Told {
-        let body = Body::from(body.to_string());
-        let request = Request::post(path)
-            .header(header::CONTENT_TYPE, "application/json")
-            .body(body);
-        self.send(request.unwrap()).await
-    }
-
-    /// Changes whatever version is there.
-    pub(crate) async fn patch(&self, path: &str, body: Value) -> Told {
-        let request = Request::patch(path)
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::IF_MATCH, "*")
-            .body(Body::from(body.to_string()));
-        self.send(request.unwrap()).await
-    }
-
-    async fn send(&self, mut request: Request<Body>) -> Told {
-        let bearer = format!("Bearer {}", self.token).parse().unwrap();
-        request.headers_mut().insert(header::AUTHORIZATION, bearer);
-        let answer = self.router.clone().oneshot(request).await.unwrap();
-        let status = answer.status().as_u16();
-        let bytes = to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-        Told {
-            status,
-            body: serde_json::from_slice(&bytes).unwrap_or(Value::Null),
-        }
     }
 }
 

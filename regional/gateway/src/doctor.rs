@@ -4,11 +4,11 @@ use exarch_common_base::{Ambient, Finding};
 use exarch_common_crypto::{pki::Peer, seal::Sealer};
 use exarch_common_pg::{
     AppPool, DbError, Login, PoolSettings, Schema, SystemTx,
-    doctor::{Subject, database},
+    doctor::{self, Subject, database},
 };
 use exarch_common_runtime::{
     doctor::{days_left, private_dir, settings as judged},
-    settings::{SecretFile, SettingsError},
+    settings::SettingsError,
 };
 use std::sync::Arc;
 
@@ -19,19 +19,13 @@ pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>)
         Err(bad) => return bad,
     };
     let mut found = vec![good, private_dir("state", &settings.state.dir)];
-    let subjects = match subjects(&settings) {
+    let (subjects, direct) = match subjects(&settings) {
         Ok(subjects) => subjects,
         Err(error) => {
-            found.push(Finding::bad(
-                "database",
-                "there is no address of the database",
-                format!("{error:#}"),
-                "write postgres://login:password@host:port/database into the file",
-            ));
+            found.push(doctor::no_address(format!("{error:#}")));
             return found;
         }
     };
-    let (subjects, direct) = subjects;
     let app = direct.clone().or_else(|| Some(subjects.first()?.settings.clone()));
     found.extend(database(Schema::Regional, subjects, direct, || ambient.now()).await);
     if let Some(app) = app {
@@ -42,24 +36,14 @@ pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>)
 
 fn subjects(settings: &Settings) -> anyhow::Result<(Vec<Subject>, Option<PoolSettings>)> {
     let database = &settings.database;
-    let subject = |setting, login, file: &SecretFile| -> anyhow::Result<Subject> {
-        let settings = database.pool(file)?;
-        Ok(Subject {
-            setting,
-            login,
-            settings,
-        })
-    };
-    let subjects = vec![
-        subject("database.app_url_file", Login::App, &database.app_url_file)?,
-        subject("database.sweep_url_file", Login::Sweep, &database.sweep_url_file)?,
-        subject("database.renew_url_file", Login::Renew, &database.renew_url_file)?,
+    let logins = [
+        ("database.app_url_file", Login::App, &database.app_url_file),
+        ("database.sweep_url_file", Login::Sweep, &database.sweep_url_file),
+        ("database.renew_url_file", Login::Renew, &database.renew_url_file),
     ];
-    let direct = match database.direct_url {
-        Some(_) => Some(database.direct(&database.app_url_file)?),
-        None => None,
-    };
-    Ok((subjects, direct))
+    let direct = database.direct_url.as_ref();
+    let direct = direct.map(|_| database.direct(&database.app_url_file)).transpose()?;
+    Ok((doctor::subjects(logins, |file| database.pool(file))?, direct))
 }
 
 /// The keys in the database, and until when certificates are good.

@@ -1,19 +1,16 @@
 //! A global controller for tests: signs passports and users' tokens, hands out keys, and on demand listens like a real one.
 //! And gateways that joined it, each on a database and a disk of its own choice.
 #![allow(dead_code, reason = "a room uses what it needs")]
+mod caller;
 pub(crate) mod listener;
 mod tests;
 
+pub(crate) use caller::Caller;
+
 use crate::{
     app::{App, Pools},
-    federation, router,
+    federation,
     settings::Settings,
-    testing::stream::Stream,
-};
-use axum::{
-    Router,
-    body::Body,
-    http::{Method, Request, StatusCode, header},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_authz::TenantState;
@@ -46,7 +43,6 @@ use std::{
     sync::{Arc, Mutex},
     time::Duration,
 };
-use tower::ServiceExt;
 
 pub(crate) const ISSUER: &str = "http://localhost:8440";
 
@@ -430,67 +426,6 @@ pub(crate) async fn open(ambient: &Ambient, db: &TestDb, dir: &Path) -> App {
         .unwrap();
     app.instances.has_read(ambient.boot());
     app
-}
-
-/// The real router of people's listener, called as if by HTTP.
-pub(crate) struct Caller(Router);
-
-impl Caller {
-    pub(crate) fn new(app: &App) -> Self {
-        Self(router::public_router(app).unwrap())
-    }
-
-    pub(crate) async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        body: Value,
-    ) -> (StatusCode, Value) {
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
-        let body = if body.is_null() {
-            Body::empty()
-        } else {
-            request = request.header(header::CONTENT_TYPE, "application/json");
-            Body::from(body.to_string())
-        };
-        let response = self.0.clone().oneshot(request.body(body).unwrap()).await.unwrap();
-        let status = response.status();
-        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
-    }
-
-    /// Watches a list.
-    pub(crate) async fn watch(&self, path: &str, token: &str) -> Stream {
-        let request = Request::builder()
-            .uri(path)
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header(header::ACCEPT, "text/event-stream");
-        let request = request.body(Body::empty()).unwrap();
-        Stream::of(self.0.clone().oneshot(request).await.unwrap())
-    }
-
-    pub(crate) async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
-        self.send(Method::GET, path, Some(token), Value::Null).await
-    }
-
-    /// Deletes a version of what is at `path`; the status.
-    pub(crate) async fn delete(&self, path: &str, token: &str, version: &str) -> u16 {
-        let request = Request::delete(path)
-            .header(header::AUTHORIZATION, format!("Bearer {token}"))
-            .header(header::IF_MATCH, version);
-        let request = request.body(Body::empty()).unwrap();
-        self.0.clone().oneshot(request).await.unwrap().status().as_u16()
-    }
-
-    /// Status and name of the problem, or nothing for a good answer.
-    pub(crate) async fn problem(&self, path: &str, token: &str) -> (u16, String) {
-        let (status, body) = self.get(path, token).await;
-        (status.as_u16(), slug(&body))
-    }
 }
 
 /// The name of a problem; empty for what is none.

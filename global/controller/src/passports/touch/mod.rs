@@ -1,5 +1,7 @@
 //! Building sections anew, and the next version.
-use super::store::{self, Head};
+mod store;
+
+use super::store::{Head, lock};
 use crate::app::App;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_base::RegionId;
@@ -45,7 +47,7 @@ pub async fn touch_tenant(app: &App, tx: &mut TenantTx) -> Result<(), TouchError
     let id = passport::tenant_section(tenant);
     let regions = store::regions_of_tenant(tx.conn(), tenant, &id, now).await?;
     // Locked first and read after: whoever waited here reads what the one before has committed.
-    for head in store::lock(tx.conn(), &regions).await? {
+    for head in lock(tx.conn(), &regions).await? {
         let contents = store::tenant_contents(tx.conn(), tenant, head.region, now).await?;
         let section = Section {
             id: id.clone(),
@@ -86,7 +88,7 @@ pub async fn found(app: &App, conn: &mut PgConnection, region: RegionId) -> Resu
 
 async fn common(app: &App, conn: &mut PgConnection, regions: &[RegionId]) -> Result<(), TouchError> {
     let now = app.ambient.now();
-    let heads = store::lock(&mut *conn, regions).await?;
+    let heads = lock(&mut *conn, regions).await?;
     // From the database and not from memory: what the transaction itself has changed must be in.
     let (keys, keys_end) = store::user_keys(&mut *conn, app.settings.public.url.clone(), now).await?;
     let revocations = store::revocations(&mut *conn, now).await?;
