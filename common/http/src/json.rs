@@ -170,8 +170,14 @@ fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
             unknown.push(ignored_pointer(&path));
         }
     };
-    let decoded = serde_path_to_error::deserialize(serde_ignored::Deserializer::new(value, &mut note))
-        .map_err(|e| invalid().error(pointer(e.path()), reason(&e.inner().to_string())))?;
+    let decoded =
+        serde_path_to_error::deserialize(serde_ignored::Deserializer::new(value, &mut note)).map_err(|e| {
+            let message = e.inner().to_string();
+            invalid().error(
+                pointer(e.path(), message.starts_with("unknown field ")),
+                reason(&message),
+            )
+        })?;
     if unknown.is_empty() {
         return Ok(decoded);
     }
@@ -181,22 +187,39 @@ fn decode<T: DeserializeOwned>(value: Value) -> Result<T, Problem> {
 }
 
 /// Says what was expected; a wrong value is not repeated (it may be a secret in the wrong place).
-fn reason(message: &str) -> String {
-    match message.split_once(", expected ") {
-        Some((wrong, expected)) if wrong.starts_with("invalid ") => format!("expected {expected}"),
+pub(crate) fn reason(message: &str) -> String {
+    // the last one: the value itself may hold these words
+    match message.rsplit_once(", expected ") {
+        Some((wrong, expected)) if wrong.starts_with("invalid ") || wrong.starts_with("unknown ") => {
+            format!("expected {expected}")
+        }
+        _ if message.starts_with("unknown ") => "is not expected here".to_owned(),
         _ => message.to_owned(),
     }
+}
+
+/// A name that the caller made up, if it can be one mistyped; anything else may be a secret in the wrong place, and is not
+/// repeated.
+pub(crate) fn name(given: &str) -> &str {
+    let is_name = given.len() <= 32
+        && given.bytes().all(|b| b.is_ascii_alphabetic() || b == b'_')
+        && (given.is_empty() || given.bytes().any(|b| !b.is_ascii_uppercase()));
+    if is_name { given } else { "…" }
 }
 
 fn escape(segment: &str) -> String {
     segment.replace('~', "~0").replace('/', "~1")
 }
 
-fn pointer(path: &serde_path_to_error::Path) -> String {
+/// The place of a value; at an unknown field the last name is the caller's own.
+fn pointer(path: &serde_path_to_error::Path, unknown: bool) -> String {
     use serde_path_to_error::Segment;
+    let last = path.iter().count().saturating_sub(1);
     path.iter()
-        .filter_map(|segment| match segment {
+        .enumerate()
+        .filter_map(|(at, segment)| match segment {
             Segment::Seq { index } => Some(format!("/{index}")),
+            Segment::Map { key } if unknown && at == last => Some(format!("/{}", name(key))),
             Segment::Map { key } => Some(format!("/{}", escape(key))),
             // The variant of an enum is no level of the document's own.
             Segment::Enum { .. } | Segment::Unknown => None,
@@ -209,7 +232,7 @@ fn ignored_pointer(path: &serde_ignored::Path<'_>) -> String {
     match path {
         Path::Root => String::new(),
         Path::Seq { parent, index } => format!("{}/{index}", ignored_pointer(parent)),
-        Path::Map { parent, key } => format!("{}/{}", ignored_pointer(parent), escape(key)),
+        Path::Map { parent, key } => format!("{}/{}", ignored_pointer(parent), name(key)),
         Path::Some { parent } | Path::NewtypeStruct { parent } | Path::NewtypeVariant { parent } => {
             ignored_pointer(parent)
         }
@@ -239,7 +262,7 @@ impl Walk {
         self.path
             .iter()
             .map(|segment| match segment {
-                Segment::Key(key) => format!("/{}", escape(key)),
+                Segment::Key(key) => format!("/{}", name(key)),
                 Segment::Index(index) => format!("/{index}"),
             })
             .collect()

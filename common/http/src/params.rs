@@ -1,7 +1,7 @@
 //! Parameters of path and query, read strictly: a parameter the route does not know, or one given twice, is refused
 //! rather than ignored.
 use crate::{
-    Problem,
+    Problem, json,
     page::{PageQuery, Paging},
 };
 use axum::{
@@ -118,7 +118,7 @@ pub fn pairs(raw: &str) -> Result<Vec<(String, String)>, Problem> {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let (name, value) = (decode(name)?, decode(value)?);
         if !seen.insert(name.clone()) {
-            return Err(refused(&name, "is given twice"));
+            return Err(refused(json::name(&name), "is given twice"));
         }
         out.push((name, value));
     }
@@ -128,7 +128,7 @@ pub fn pairs(raw: &str) -> Result<Vec<(String, String)>, Problem> {
 fn strict<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Problem> {
     let known = names_of::<T>();
     if let Some((name, _)) = pairs.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-        return Err(refused(name, "is not a parameter of this request"));
+        return Err(refused(json::name(name), "is not a parameter of this request"));
     }
     typed(pairs)
 }
@@ -140,7 +140,7 @@ pub fn typed<T: DeserializeOwned>(pairs: &[(String, String)]) -> Result<T, Probl
     serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(form_urlencoded::parse(
         text.as_bytes(),
     )))
-    .map_err(|e| refused(&e.path().to_string(), &e.inner().to_string()))
+    .map_err(|e| refused(&e.path().to_string(), &json::reason(&e.inner().to_string())))
 }
 
 /// The field names that the derived `Deserialize` of a structure announces.

@@ -1,4 +1,4 @@
-use std::borrow::Cow;
+use std::{borrow::Cow, io};
 
 use crate::login::UnfitLogin;
 
@@ -86,7 +86,10 @@ impl From<sqlx::Error> for DbError {
     fn from(error: sqlx::Error) -> Self {
         use sqlx::Error as E;
         match &error {
-            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed => Self::Unavailable(error),
+            // The last one: whoever accepts there and hangs up, or speaks otherwise, is a balancer without a database behind it.
+            E::Io(_) | E::Tls(_) | E::PoolTimedOut | E::PoolClosed | E::WorkerCrashed | E::Protocol(_) => {
+                Self::Unavailable(error)
+            }
             E::Database(report) => {
                 let code = report.code().unwrap_or_default();
                 let kind = match &*code {
@@ -121,6 +124,11 @@ fn is_outage(code: &str) -> bool {
         .iter()
         .any(|class| code.starts_with(class))
         || matches!(code, "3D000" | "57014" | "55P03" | "25P03" | "25006")
+}
+
+/// The database has been asked and does not answer.
+pub(crate) fn silent() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the database does not answer"))
 }
 
 /// True when the connection itself is gone, so that a statement that opens a transaction may go to another one.

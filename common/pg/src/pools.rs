@@ -8,12 +8,15 @@ use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
 
-use crate::error::DbError;
+use crate::error::{self, DbError};
 use crate::login::{self, Login, Schema, UnfitLogin};
 
 /// A connection that was used this recently is handed out without asking whether it still lives. Opening a transaction
 /// finds out by itself; see `tx::open`.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
+
+/// How long a database that can be reached takes to let somebody in, at most.
+const PROBE: Duration = Duration::from_secs(1);
 
 /// How one login reaches its database.
 #[derive(Clone)]
@@ -234,11 +237,27 @@ impl<R: Role> RolePool<R> {
     pub async fn ping(&self) -> Result<Duration, DbError> {
         let mut conn = self.acquire().await?;
         let start = Instant::now();
-        if let Err(error) = conn.ping().await {
+        let answer = tokio::time::timeout(self.settings.acquire_timeout, conn.ping()).await;
+        if let Err(error) = answer.unwrap_or_else(|_| Err(error::silent())) {
             conn.close_on_drop();
             return Err(error.into());
         }
         Ok(start.elapsed())
+    }
+
+    /// Why the database cannot be reached, found out by a connection beside the pool; nothing when it can. Of a pool that could
+    /// give no connection in time nobody learns whether the database or the many who use it are to blame.
+    pub async fn unreachable(&self) -> Option<String> {
+        let options = self.pool.connect_options();
+        match tokio::time::timeout(PROBE, PgConnection::connect_with(&options)).await {
+            Ok(Ok(conn)) => {
+                // it has answered; whether it hears the farewell does not matter
+                let _ = tokio::time::timeout(PROBE, conn.close()).await;
+                None
+            }
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("it does not answer within {} s", PROBE.as_secs())),
+        }
     }
 
     /// Connections open, and how many of them are idle.

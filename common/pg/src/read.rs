@@ -27,7 +27,8 @@ pub struct Entering {
 /// Three round trips fewer than that: what is read most often is read so.
 ///
 /// # Errors
-/// As [`TenantTx::begin`](crate::TenantTx::begin), or the statement's.
+/// As [`TenantTx::begin`](crate::TenantTx::begin), or the statement's; [`DbError::Unavailable`] also when there is no answer
+/// within the pool's acquire timeout.
 pub async fn read_once<T>(
     pool: &AppPool,
     caller: &impl InTenant,
@@ -48,7 +49,13 @@ pub async fn read_once<T>(
     let mut left = pool.settings().max_connections;
     loop {
         let mut conn = pool.acquire().await?;
-        match statement(&mut conn, &entering).await {
+        // On a silent wire no limit of the database's own would ever be heard of.
+        let answer = tokio::time::timeout(pool.settings().acquire_timeout, statement(&mut conn, &entering)).await;
+        let Ok(answer) = answer else {
+            conn.close_on_drop();
+            return Err(error::silent().into());
+        };
+        match answer {
             Ok(found) => return Ok(found),
             // it died while it was idle; a read may be repeated
             Err(error) if left > 0 && error::connection_is_gone(&error) => {

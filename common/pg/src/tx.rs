@@ -253,13 +253,16 @@ struct Open {
 
 impl Open {
     /// Runs the opening statement on a connection of the pool. Connections that died while they were idle are thrown
-    /// away and the next one is taken: nothing has run yet, so nothing is repeated.
+    /// away and the next one is taken: nothing has run yet, so nothing is repeated. A database that does not answer it within
+    /// the pool's acquire timeout is away: on a silent wire no limit of the database's own would ever be heard of.
     async fn begin<R: Role>(pool: &RolePool<R>, statement: SqlStr) -> Result<Self, DbError> {
         let mut left = pool.settings().max_connections;
         loop {
             let mut opening = Opening(Some(pool.acquire().await?));
             let conn = opening.0.as_mut().expect("taken only after the opening");
-            match PgTransactionManager::begin(conn, Some(statement.clone())).await {
+            let begun = PgTransactionManager::begin(conn, Some(statement.clone()));
+            let begun = tokio::time::timeout(pool.settings().acquire_timeout, begun).await;
+            match begun.map_err(|_| error::silent())? {
                 Ok(()) => {
                     return Ok(Self {
                         conn: opening.0.take().expect("taken only here"),

@@ -5,6 +5,8 @@
 //!   are stopped under load.
 //! - `units`: what is shipped for systemd, run as it stands there.
 //! - `replicas`: two processes of the global and of each gateway, and what is lost when one of them is.
+//! - `life`: signals, settings read again, a replica that loses its database; at last every secret of the box is looked for
+//!   in all that its processes wrote down, said and were started with.
 //! - `boxes`: boxes come and go, beside each other, and leave nothing.
 //!
 //! Some refusals need what only a crate's own test can make: a clock that is moved, a gateway that lies. They are held there, on

@@ -99,7 +99,7 @@ fn unknown_fields_are_refused_at_every_level_with_their_places() {
     let (status, _, errors) = refusal(r#"{"name":"a","parts":[{"count":1,"x/y":2}],"more":{"deep":1}}"#);
     assert_eq!(status, 422);
     let places: Vec<_> = errors.iter().map(|e| &*e.0).collect();
-    assert_eq!(places, ["/more", "/parts/0/x~1y"]);
+    assert_eq!(places, ["/more", "/parts/0/…"]);
 }
 
 #[test]
@@ -192,4 +192,25 @@ proptest! {
             prop_assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
         }
     }
+}
+
+#[test]
+fn what_the_caller_made_up_is_repeated_only_when_it_can_be_a_mistyped_name() {
+    let at = |body: &str| {
+        let problem = parse::<Sample>(body.as_bytes()).unwrap_err();
+        serde_json::to_string(problem.document()).unwrap()
+    };
+    assert!(at(r#"{"name": "a", "nmae": 1}"#).contains("/nmae"));
+    for secret in ["amber1-birch2", "EXAMPLESECRET", "ebt_AaIg4G7", "a b", &"x".repeat(33)] {
+        for body in [
+            format!("{{\"name\": \"a\", \"{secret}\": 1}}"),
+            format!("{{\"{secret}\": 1, \"{secret}\": 2}}"),
+        ] {
+            assert!(!at(&body).contains(secret), "{}", at(&body));
+        }
+    }
+    assert_eq!(
+        reason("unknown variant `s, expected x`, expected `a` or `b`"),
+        "expected `a` or `b`"
+    );
 }

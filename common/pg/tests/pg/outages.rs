@@ -97,3 +97,29 @@ async fn a_pool_with_no_connection_free_is_unavailable_in_time() {
     drop(held);
     SystemTx::begin(&app, "test").await.unwrap();
 }
+
+#[tokio::test]
+async fn who_accepts_and_hangs_up_or_says_nothing_is_no_database_and_that_is_told_in_time() {
+    for silent in [false, true] {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut kept = Vec::new();
+            while let Ok((stream, _)) = listener.accept().await {
+                if silent {
+                    kept.push(stream);
+                }
+            }
+        });
+        let url = format!("postgres://exarch_app:x@127.0.0.1:{port}/exarch");
+        let mut settings = exarch_common_pg::PoolSettings::from_url(Schema::Regional, &url.into()).unwrap();
+        settings.acquire_timeout = Duration::from_millis(500);
+        let app = AppPool::lazy(settings);
+        let asked = Instant::now();
+        let refused = TenantTx::begin(&app, &tenant(1)).await.unwrap_err();
+        assert!(refused.is_unavailable(), "{}", refused.told());
+        assert!(app.ping().await.unwrap_err().is_unavailable());
+        assert!(app.unreachable().await.is_some());
+        assert!(asked.elapsed() < Duration::from_secs(3), "took {:?}", asked.elapsed());
+    }
+}

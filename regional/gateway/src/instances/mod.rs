@@ -197,10 +197,16 @@ pub fn background(app: &App, life: &Lifecycle) {
 
 async fn heartbeat(app: App, stop: CancellationToken) {
     let mut applied = app.directory.applied();
+    let mut silent = false;
     loop {
-        if let Err(cause) = app.instances.beat(&app).await {
-            tracing::debug!(%cause, "the heartbeat could not be written");
+        let failed = within(app.instances.beat(&app)).await.err();
+        match &failed {
+            // once for each outage: the reason does not change from one second to the next
+            Some(cause) if !silent => tell(&app, cause).await,
+            None if silent => tracing::info!("the database is reached again"),
+            _ => {}
         }
+        silent = failed.is_some();
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(HEARTBEAT) => {}
@@ -218,10 +224,30 @@ async fn heartbeat(app: App, stop: CancellationToken) {
     }
 }
 
+/// Work that is worth nothing later. On a silent wire it would never end, and the replica would stay out when the database is
+/// back: the next attempt goes by another connection.
+async fn within(work: impl Future<Output = Result<(), DbError>>) -> Result<(), String> {
+    match tokio::time::timeout(ALIVE, work).await {
+        Ok(done) => done.map_err(|cause| cause.told()),
+        Err(_) => Err("the database does not answer".to_owned()),
+    }
+}
+
+/// Why nobody will be served in a moment.
+async fn tell(app: &App, cause: &str) {
+    match app.app_pool.unreachable().await {
+        Some(why) => tracing::warn!(why, "database unreachable: this replica serves nobody until it is back"),
+        None => tracing::warn!(
+            why = cause,
+            "the heartbeat could not be written, though the database answers"
+        ),
+    }
+}
+
 async fn look(app: App, stop: CancellationToken) {
     let mut wakeup = app.wakeups.of("gw_passport");
     loop {
-        if let Err(cause) = app.instances.look(&app).await {
+        if let Err(cause) = within(app.instances.look(&app)).await {
             tracing::debug!(%cause, "the database could not be read");
         }
         tokio::select! {
