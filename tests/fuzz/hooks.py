@@ -44,7 +44,7 @@ REASONS = {
     "POST /v1/me/totp/remove": ITS_PASSWORD,
     "POST /v1/me/totp/{id}/verify": ITS_PASSWORD,
     "POST /v1/auth/refresh": "a token works once, and the one that is tried again ends its session",
-    "PUT /v1/tenants/{id}/settings": "would shut out the administrator who asks",
+    "PATCH /v1/tenants/{id}/settings": "would shut out the administrator who asks",
     "POST /v1/regions/{slug}/drain": IN_SERVICE,
     "POST /v1/regions/{slug}/resume": IN_SERVICE,
     "POST /v1/me/token": "takes a session by cookie",

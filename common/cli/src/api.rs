@@ -93,12 +93,6 @@ impl Api {
         }
     }
 
-    /// `PUT` of a whole document.
-    pub async fn put(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        let request = self.client.request(Method::PUT, path).json(body);
-        Ok(self.client.send(request.timeout(self.timeout)).await?)
-    }
-
     /// `POST` of a form, as OAuth has it: the answer, or the name of its error (RFC 6749, section 5.2).
     pub async fn form(&self, path: &str, fields: &[(&str, &str)]) -> Result<Result<Value, String>, Failure> {
         let body = form_urlencoded::Serializer::new(String::new())

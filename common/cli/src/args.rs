@@ -1,7 +1,8 @@
 //! The flags that every command takes, and the table of commands.
 use crate::{
-    Failure, agent, apply, audit, cluster, context::Context, continuity, entitlement, host, invitation, lease, login,
-    logout, manual, membership, region, resource, sessions, tenant, times, user, version, whoami, workload,
+    Failure, agent, apply, audit, binding, cluster, context::Context, continuity, entitlement, host, invitation, lease,
+    login, logout, manual, membership, region, resource, role, sessions, tenant, times, user, version, whoami,
+    workload,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
@@ -123,6 +124,12 @@ pub enum Command {
     /// Roles of people in the tenant in force
     #[command(subcommand)]
     Membership(membership::Command),
+    /// Roles that can be given in the tenant in force, and what they hold
+    #[command(subcommand)]
+    Role(role::Command),
+    /// Roles of people in single clusters of a region
+    #[command(subcommand)]
+    Binding(binding::Command),
     /// Clusters in a region
     #[command(subcommand)]
     Cluster(cluster::Command),
@@ -182,6 +189,8 @@ impl Command {
             Self::User(command) => user::run(cx, command).await,
             Self::Invitation(command) => invitation::run(cx, command).await,
             Self::Membership(command) => membership::run(cx, command).await,
+            Self::Role(command) => role::run(cx, command).await,
+            Self::Binding(command) => binding::run(cx, command).await,
             Self::Cluster(command) => cluster::run(cx, command).await,
             Self::Host(command) => host::run(cx, command).await,
             Self::Agent(command) => agent::run(cx, command).await,

@@ -32,8 +32,8 @@ pub enum Command {
         /// Address or id of somebody who can sign in already
         #[arg(long)]
         user: String,
-        /// A role of tenant scope, as tenant-admin or auditor; may be given several times
-        #[arg(long = "role", value_name = "ROLE", required = true)]
+        /// A role of tenant scope, as tenant-admin or auditor; may be given several times; none for who gets roles in single clusters only
+        #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
         /// Only this region, by slug or id; may be given several times; all of the tenant's where not given
         #[arg(long = "only-region", value_name = "REGION")]

@@ -190,9 +190,7 @@ pub async fn run(cx: &Context, command: Command) -> Result<(), Failure> {
             let path = format!("/v1/tenants/{}/settings", cx.tenant()?);
             let global = cx.global_in_tenant().await?;
             match second_factor {
-                Some(demand) => cx
-                    .out
-                    .one(&global.put(&path, &json!({ "second_factor": demand })).await?),
+                Some(demand) => cx.update(&global, &path, &json!({ "second_factor": demand })).await,
                 None => cx.out.one(&global.get(&path).await?),
             }
         }

@@ -34,8 +34,8 @@ pub enum Command {
         /// How the person is shown
         #[arg(long)]
         name: String,
-        /// A role of tenant scope, as tenant-admin or auditor; may be given several times
-        #[arg(long = "role", value_name = "ROLE", required = true)]
+        /// A role of tenant scope, as tenant-admin or auditor; may be given several times; none for who gets roles in single clusters only
+        #[arg(long = "role", value_name = "ROLE")]
         roles: Vec<String>,
         /// Make the person at once, with a password that is shown once and handed over; without mail it is always so
         #[arg(long)]

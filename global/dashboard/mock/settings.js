@@ -1,6 +1,7 @@
 // The routes of what a tenant decides for its people.
-import { json, object, Refused, wrong } from './http.js';
+import { object, Refused, wrong } from './http.js';
 import { inForce } from './rooms.js';
+import { requireMatch, versioned } from './tags.js';
 
 /** @typedef {import('./world.js').World} World */
 
@@ -12,10 +13,14 @@ export function settings({ world, needs, sessions }) {
   /** @param {string} tenant */
   const of = (tenant) => (world.settings[tenant] ??= { second_factor: 'optional' });
   return {
-    'GET /v1/tenants/:/settings': (request, _, key) => json(of(inForce(needs(request, 'settings.read'), key))),
-    'PUT /v1/tenants/:/settings': async (request, _, key) => {
+    'GET /v1/tenants/:/settings': (request, _, key) => {
+      const found = of(inForce(needs(request, 'settings.read'), key));
+      return versioned(found, found);
+    },
+    'PATCH /v1/tenants/:/settings': async (request, _, key) => {
       const session = needs(request, 'settings.update');
       const tenant = inForce(session, key);
+      requireMatch(request, of(tenant));
       const { second_factor } = await object(request, ['second_factor']);
       if (second_factor !== 'optional' && second_factor !== 'required') throw wrong('/second_factor', 'expected optional or required');
       if (second_factor === 'required' && !session.account.totp) {
@@ -25,7 +30,7 @@ export function settings({ world, needs, sessions }) {
       for (const [token, each] of sessions) {
         if (second_factor === 'required' && each.membership?.tenant.id === tenant && !each.account.totp) sessions.delete(token);
       }
-      return json(of(tenant));
+      return versioned(of(tenant), of(tenant));
     },
   };
 }

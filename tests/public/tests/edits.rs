@@ -38,6 +38,8 @@ async fn scene() -> Scene {
         .await
         .status(201);
     let memberships = admin.get("/v1/tenants/north/memberships").await.ok();
+    let role = json!({"name": "desk", "permissions": ["user.list"]});
+    admin.post("/v1/roles", role).await.status(201);
     let path = |kind: &str, id: &Value| format!("/v1/tenants/north/{kind}/{}", id.as_str().unwrap());
     Scene {
         entitlement: path("entitlements", &granted["id"]),
@@ -54,6 +56,11 @@ impl Scene {
     fn things(&self) -> Vec<(&Client, String, Value)> {
         vec![
             (&self.owner, "/v1/tenants/north".into(), json!({"name": "North Ltd"})),
+            (
+                &self.admin,
+                "/v1/roles/desk".into(),
+                json!({"description": "At the door"}),
+            ),
             (
                 &self.owner,
                 "/v1/regions/eu-north".into(),

@@ -1,12 +1,15 @@
 //! A tenant that asks everybody for a second factor.
-use super::world::{Authenticator, Client, PASSWORD, World};
+use super::{
+    edits::patch,
+    world::{Authenticator, Client, PASSWORD, World},
+};
 use serde_json::{Value, json};
 
 const ADMIN: &str = "admin@north.example";
 const PATH: &str = "/v1/tenants/north/settings";
 
-fn demand(word: &str) -> String {
-    json!({ "second_factor": word }).to_string()
+fn demand(word: &str) -> Value {
+    json!({ "second_factor": word })
 }
 
 /// An administrator with a second factor of their own, signed in with it.
@@ -30,7 +33,7 @@ async fn enrolled(world: &World, client: &Client, email: &str) -> Client {
 async fn strict(world: &World) -> Client {
     let (_, admin) = world.tenant("north").await;
     let admin = enrolled(world, &admin, ADMIN).await;
-    admin.send("PUT", PATH, Some(demand("required"))).await.ok();
+    patch(&admin, PATH, "*", demand("required")).await.ok();
     admin
 }
 
@@ -41,14 +44,13 @@ async fn who_has_none_enrols_one_and_sessions_without_one_end() {
     let (_, member) = world.member(&admin, "m@north.example", &["read-only"]).await;
     let pair = world.pair("m@north.example", PASSWORD).await;
     assert_eq!(admin.get(PATH).await.ok(), json!({"second_factor": "optional"}));
-    admin
-        .send("PUT", PATH, Some(demand("required")))
+    patch(&admin, PATH, "*", demand("required"))
         .await
         .problem(409, "second-factor-missing");
     member.get("/v1/me").await.ok();
 
     let admin = enrolled(&world, &admin, ADMIN).await;
-    admin.send("PUT", PATH, Some(demand("required"))).await.ok();
+    patch(&admin, PATH, "*", demand("required")).await.ok();
     admin.get("/v1/me").await.ok();
     member.get("/v1/me").await.problem(401, "unauthenticated");
     let refresh = json!({"refresh_token": pair["refresh_token"]});
@@ -82,7 +84,7 @@ async fn who_has_none_enrols_one_and_sessions_without_one_end() {
     // the first password's, the sign-in after it, and the pair
     assert_eq!(row["after"]["sessions_ended"], 5, "{row}");
 
-    admin.send("PUT", PATH, Some(demand("optional"))).await.ok();
+    patch(&admin, PATH, "*", demand("optional")).await.ok();
     assert_eq!(member.post(path, world_moves).await.code, 204);
 }
 
@@ -159,7 +161,7 @@ async fn a_wrong_code_counts_although_the_password_was_right() {
     let (_, admin) = world.tenant("north").await;
     world.member(&admin, "m@north.example", &["read-only"]).await;
     let admin = enrolled(&world, &admin, ADMIN).await;
-    admin.send("PUT", PATH, Some(demand("required"))).await.ok();
+    patch(&admin, PATH, "*", demand("required")).await.ok();
     for _ in 0..10 {
         let next = world.anyone().sign_in("m@north.example", PASSWORD).await.ok();
         let body = json!({"ticket": next["ticket"], "totp": "000000"});
@@ -182,12 +184,11 @@ async fn only_administrators_decide_and_nonsense_is_refused() {
     let (_, admin) = world.tenant("north").await;
     let (_, auditor) = world.member(&admin, "a@north.example", &["auditor"]).await;
     auditor.get(PATH).await.problem(403, "permission-denied");
-    auditor
-        .send("PUT", PATH, Some(demand("optional")))
+    patch(&auditor, PATH, "*", demand("optional"))
         .await
         .problem(403, "permission-denied");
-    assert_eq!(admin.send("PUT", PATH, Some(demand("perhaps"))).await.code, 422);
-    assert_eq!(admin.send("PUT", PATH, Some(Value::Null.to_string())).await.code, 422);
+    assert_eq!(patch(&admin, PATH, "*", demand("perhaps")).await.code, 422);
+    assert_eq!(patch(&admin, PATH, "*", Value::Null).await.code, 422);
     let rows = admin.get("/v1/audit?action=settings.update").await.ok();
     assert!(
         rows["items"]

@@ -42,7 +42,7 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         "POST /v1/invitations/{id}/resend" => Hidden(format!("/v1/invitations/{invitation}/resend"), Value::Null),
         "DELETE /v1/invitations/{id}" => Hidden(format!("/v1/invitations/{invitation}"), Value::Null),
         "GET /v1/tenants/{id}/settings" => Hidden(format!("{of_tenant}/settings"), Value::Null),
-        "PUT /v1/tenants/{id}/settings" => {
+        "PATCH /v1/tenants/{id}/settings" => {
             Hidden(format!("{of_tenant}/settings"), json!({"second_factor": "optional"}))
         }
         "POST /v1/users" => Nobodys,

@@ -146,15 +146,19 @@ pub async fn insert(
 }
 
 /// What a tenant has decided; nobody else changes it until the end of the transaction.
-pub async fn lock_settings(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<Settings>, DbError> {
-    let required = sqlx::query_scalar!(
-        "SELECT second_factor_required FROM gc.tenant WHERE id = $1 FOR NO KEY UPDATE",
+pub async fn lock_settings(conn: &mut PgConnection, tenant: TenantId) -> Result<Option<(Settings, u64)>, DbError> {
+    let row = sqlx::query!(
+        "SELECT second_factor_required, settings_version FROM gc.tenant WHERE id = $1 FOR NO KEY UPDATE",
         tenant.uuid()
     )
     .fetch_optional(conn)
     .await?;
-    Ok(required.map(|required| Settings {
-        second_factor: if required { Demand::Required } else { Demand::Optional },
+    Ok(row.map(|row| {
+        let second_factor = match row.second_factor_required {
+            true => Demand::Required,
+            false => Demand::Optional,
+        };
+        (Settings { second_factor }, row.settings_version.cast_unsigned())
     }))
 }
 
@@ -163,14 +167,14 @@ pub async fn save_settings(
     tenant: TenantId,
     settings: &Settings,
     at: OffsetDateTime,
-) -> Result<(), DbError> {
-    sqlx::query!(
-        "UPDATE gc.tenant SET second_factor_required = $2, updated_at = $3 WHERE id = $1",
+) -> Result<u64, DbError> {
+    let version = sqlx::query_scalar!(
+        "UPDATE gc.tenant SET second_factor_required = $2, updated_at = $3 WHERE id = $1 RETURNING settings_version",
         tenant.uuid(),
         settings.second_factor == Demand::Required,
         at
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(())
+    Ok(version.cast_unsigned())
 }

@@ -1034,13 +1034,13 @@ export interface paths {
         };
         /** The settings of the tenant in force. */
         get: operations["readTenantSettings"];
-        /** Puts these settings in force. Where they begin to ask for a second factor, sessions that were begun without one end. */
-        put: operations["writeTenantSettings"];
+        put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /** Changes the settings; what is left out stays. Where they begin to ask for a second factor, sessions that were begun without one end. */
+        patch: operations["updateTenantSettings"];
         trace?: never;
     };
     "/v1/tenants/{id}/suspend": {
@@ -2350,6 +2350,10 @@ export interface components {
         TenantSettings: {
             /** @description Whether everybody who has a place in the tenant gives a second factor at each sign-in. Their passwords may then be shorter. */
             second_factor: components["schemas"]["SecondFactorDemand"];
+        };
+        /** @description What changes of the settings. */
+        TenantSettingsChange: {
+            second_factor?: components["schemas"]["SecondFactorDemand"] | null;
         };
         Text100: string;
         Text200: string;
@@ -10496,6 +10500,8 @@ export interface operations {
             /** @description The settings */
             200: {
                 headers: {
+                    /** @description Their version */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10567,10 +10573,13 @@ export interface operations {
             };
         };
     };
-    writeTenantSettings: {
+    updateTenantSettings: {
         parameters: {
             query?: never;
-            header?: never;
+            header: {
+                /** @description The ETag of the version that is changed */
+                "If-Match": string;
+            };
             path: {
                 /** @description Id or slug of the tenant in force */
                 id: string;
@@ -10579,13 +10588,15 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["TenantSettings"];
+                "application/json": components["schemas"]["TenantSettingsChange"];
             };
         };
         responses: {
             /** @description They are in force */
             200: {
                 headers: {
+                    /** @description Their version */
+                    ETag?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -10646,6 +10657,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description It was changed meanwhile: read it again */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Payload Too Large */
             413: {
                 headers: {
@@ -10666,6 +10686,15 @@ export interface operations {
             };
             /** @description Unprocessable Entity */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description If-Match is missing */
+            428: {
                 headers: {
                     [name: string]: unknown;
                 };

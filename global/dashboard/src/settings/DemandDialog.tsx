@@ -1,14 +1,14 @@
-import { api, data } from '../api/client';
+import { api, data, onlyIf } from '../api/client';
 import type { TenantName } from '../api/types';
 import { links } from '../links';
 import { ButtonLink } from '../ui/ButtonLink';
 import { Confirm } from '../ui/Confirm';
 import { toast } from '../ui/Toasts';
 
-type Props = { tenant: TenantName; /** What it is to be. */ required: boolean; done: () => void; close: () => void };
+type Props = { tenant: TenantName; /** The version that was read. */ tag: string; /** What it is to be. */ required: boolean; done: () => void; close: () => void };
 
 /** Asks everybody of a tenant for a second factor, or nobody any more, once it was read who that is. */
-export function DemandDialog({ tenant: { id, name }, required, done, close }: Props) {
+export function DemandDialog({ tenant: { id, name }, tag, required, done, close }: Props) {
   return (
     <Confirm
       title={required ? `Require a second factor in ${name}` : `Make the second factor optional in ${name}`}
@@ -25,7 +25,7 @@ export function DemandDialog({ tenant: { id, name }, required, done, close }: Pr
       submit={required ? 'Require it' : 'Make it optional'}
       busyLabel="Saving…"
       danger={!required}
-      send={() => data(api.PUT('/v1/tenants/{id}/settings', { params: { path: { id } }, body: { second_factor: required ? 'required' : 'optional' } }))}
+      send={() => data(api.PATCH('/v1/tenants/{id}/settings', { params: { path: { id }, ...onlyIf(tag) }, body: { second_factor: required ? 'required' : 'optional' } }))}
       remedy={({ slug }) =>
         slug === 'second-factor-missing' && (
           <ButtonLink to={links.account} className="mt-2 text-ink">

@@ -39,7 +39,7 @@ function OfTenant({ tenant }: { tenant: TenantName }) {
   const [open, setOpen] = useState(false);
   const query = useQuery({ ...settingsQuery(me), refetchInterval: renewed(LIST_EVERY_MS) });
   const live = useLive(query, LIST_EVERY_MS);
-  const required = query.data?.second_factor === 'required';
+  const required = query.data?.value.second_factor === 'required';
   if (query.isError && !query.data) return <Trouble heading="h1" title="The settings could not be loaded" problem={asProblem(query.error)} again={() => void query.refetch()} />;
   if (!query.data) return <Skeleton />;
   return (
@@ -64,6 +64,7 @@ function OfTenant({ tenant }: { tenant: TenantName }) {
       {open && (
         <DemandDialog
           tenant={tenant}
+          tag={query.data.tag}
           required={!required}
           done={() => {
             void client.invalidateQueries({ queryKey: ['settings'] });
