@@ -302,4 +302,10 @@ impl Statement {
     pub fn conn(&mut self) -> &mut PgConnection {
         &mut self.0
     }
+
+    /// The statement had no answer in time, and was given up: what its connection still brings is for nobody.
+    pub fn unanswered(mut self) -> DbError {
+        self.0.close_on_drop();
+        error::silent().into()
+    }
 }

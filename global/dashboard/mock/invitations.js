@@ -11,7 +11,7 @@ const LIFE_MS = 86_400_000;
 
 /** @param {Server} server */
 function requireMail({ world }) {
-  if (!world.mail) throw new Refused(503, 'no-mail', 'This installation sends no mail: ask your administrator instead.', { 'retry-after': '3600' });
+  if (!world.mail) throw new Refused(409, 'no-mail', 'This installation sends no mail: ask your administrator instead.');
 }
 
 /** @param {Server} server @param {import('./world.js').Invitation} invitation */

@@ -112,6 +112,26 @@ async fn a_change_is_made_on_the_version_that_was_read_and_on_no_other() {
 }
 
 #[tokio::test]
+async fn who_names_no_version_is_told_so_before_what_the_state_refuses() {
+    let scene = scene().await;
+    let why = json!({"reason": "a test"});
+    scene.owner.post("/v1/tenants/north/delete", why).await.ok();
+    let (owner, change) = (&scene.owner, json!({}));
+    for path in ["/v1/tenants/north", &scene.entitlement] {
+        owner
+            .send("PATCH", path, Some(change.to_string()))
+            .await
+            .problem(428, "precondition-required");
+        patch(owner, path, "\"99\"", change.clone())
+            .await
+            .problem(412, "precondition-failed");
+        patch(owner, path, "*", change.clone())
+            .await
+            .problem(409, "tenant-deleting");
+    }
+}
+
+#[tokio::test]
 async fn of_two_changes_on_one_version_one_is_made() {
     let scene = scene().await;
     for (who, path, change) in scene.things() {

@@ -33,6 +33,14 @@ async fn token(world: &World) -> String {
 }
 
 #[tokio::test]
+async fn an_installation_without_mail_says_so_and_promises_no_better_time() {
+    let world = World::with(|settings| drop(settings.as_object_mut().unwrap().remove("mail"))).await;
+    let answer = ask(&world, ADMIN).await;
+    assert!(!answer.headers.contains_key("retry-after"));
+    answer.problem(409, "no-mail");
+}
+
+#[tokio::test]
 async fn a_token_by_mail_sets_a_new_password_once_and_ends_every_session() {
     let world = World::new().await;
     let (_, session) = world.tenant("north").await;

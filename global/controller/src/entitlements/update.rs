@@ -74,12 +74,12 @@ async fn handler(
 ) -> Result<Versioned<Entitlement>, Problem> {
     let _permit = who.check::<perm::entitlement::Grant>(&app, Target::System)?;
     let tenant = key.registered(&app).await?;
-    if matches!(tenant.state, TenantState::Deleting | TenantState::Deleted) {
-        return Err(Problem::conflict("tenant-deleting").detail("A tenant that is being deleted is given nothing new."));
-    }
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant.id)).await?;
     let before = store::lock(&mut tx, id).await?.ok_or_else(super::not_found)?;
     condition.require(before.version)?;
+    if matches!(tenant.state, TenantState::Deleting | TenantState::Deleted) {
+        return Err(Problem::conflict("tenant-deleting").detail("A tenant that is being deleted is given nothing new."));
+    }
     let mut after = before.clone();
     after.until = input.until.map(|at| at.0).over(after.until);
     after.limits.clusters = input.limits.clusters.over(after.limits.clusters);

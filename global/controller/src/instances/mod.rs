@@ -81,10 +81,19 @@ pub fn background(app: &App, life: &Lifecycle) {
 
 async fn heartbeat(app: App, stop: CancellationToken) {
     let mut tunnels = app.federation.tunnels.changes();
+    let mut silent = false;
     loop {
-        if let Err(cause) = app.instances.beat(&app).await {
-            tracing::debug!(%cause, "the heartbeat could not be written");
+        let failed = within(app.instances.beat(&app)).await.err();
+        match &failed {
+            // once for each outage: the reason does not change from one second to the next
+            Some(why) if !silent => tracing::warn!(
+                why,
+                "the heartbeat cannot be written: others take this replica for gone"
+            ),
+            None if silent => tracing::info!("the heartbeat is written again"),
+            _ => {}
         }
+        silent = failed.is_some();
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(HEARTBEAT) => {}
@@ -102,10 +111,18 @@ async fn heartbeat(app: App, stop: CancellationToken) {
     }
 }
 
+/// Work that is worth nothing later, and would have no end on a silent wire: the next attempt goes by another connection.
+async fn within<T>(work: impl Future<Output = Result<T, DbError>>) -> Result<T, String> {
+    match tokio::time::timeout(ALIVE, work).await {
+        Ok(done) => done.map_err(|cause| cause.told()),
+        Err(_) => Err("the database does not answer".to_owned()),
+    }
+}
+
 async fn lead(app: App, stop: CancellationToken) {
     loop {
-        if let Err(cause) = app.leader.campaign().await {
-            tracing::debug!(%cause, "who leads is not known");
+        if let Err(cause) = within(app.leader.campaign()).await {
+            tracing::debug!(cause, "who leads is not known");
         }
         tokio::select! {
             () = stop.cancelled() => break,

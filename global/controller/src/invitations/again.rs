@@ -23,8 +23,8 @@ pub fn routes(api: Api<App>) -> Api<App> {
     params(("id" = String, Path, pattern = "^inv_[0-9a-f]{32}$", description = "Id of the invitation")),
     responses((status = 200, description = "Another mail is on its way", body = InvitationOut),
               (status = 403, description = "You do not hold what the roles hold"),
-              (status = 429, description = "Sent to this address three times within an hour"),
-              (status = 503, description = "This installation sends no mail")))]
+              (status = 409, description = "This installation sends no mail"),
+              (status = 429, description = "Sent to this address three times within an hour")))]
 async fn handler(
     State(app): State<App>,
     who: Who,

@@ -42,13 +42,12 @@ fn place(row: &str) -> Place<'_> {
 /// Whether this installation sends mail.
 ///
 /// # Errors
-/// 503 `no-mail`: the same for whoever asks.
+/// 409 `no-mail`: the same for whoever asks. No wait helps, so it is no 503.
 pub fn is_on(app: &App) -> Result<(), Problem> {
     if app.outbound.load().is_on() {
         return Ok(());
     }
-    Err(Problem::unavailable("no-mail", std::time::Duration::from_secs(3600))
-        .detail("This installation sends no mail: ask your administrator instead."))
+    Err(Problem::conflict("no-mail").detail("This installation sends no mail: ask your administrator instead."))
 }
 
 /// Writes a letter down; it is sent once the caller commits. Call [`nudge`] then. Without mail nothing is written.

@@ -48,8 +48,8 @@ struct CompleteReset {
 #[utoipa::path(post, path = "/v1/auth/password-reset", operation_id = "askPasswordReset", tag = "sign-in",
     request_body = AskReset,
     responses((status = 202, description = "If somebody signs in with this address, a mail is on its way"),
-              (status = 429, description = "Asked for this address three times within an hour"),
-              (status = 503, description = "This installation sends no mail")))]
+              (status = 409, description = "This installation sends no mail"),
+              (status = 429, description = "Asked for this address three times within an hour")))]
 async fn ask(State(app): State<App>, Json(input): Json<AskReset>) -> Result<StatusCode, Problem> {
     mail::is_on(&app)?;
     let index = app.keys.email_index(input.email.as_str());

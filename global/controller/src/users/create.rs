@@ -65,9 +65,8 @@ struct Invited {
               (status = 202, description = "An invitation is on its way by mail", body = InvitationOut),
               (status = 403, description = "You do not hold what the roles hold"),
               (status = 409, description = "Somebody with the address is a member already; or, with an initial password, the \
-                                            address is taken: grant a membership instead"),
-              (status = 429, description = "This address was invited three times within an hour"),
-              (status = 503, description = "This installation sends no mail")))]
+                                            address is taken: grant a membership instead; or this installation sends no mail"),
+              (status = 429, description = "This address was invited three times within an hour")))]
 async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json<Invite>) -> Result<Kept, Problem> {
     let tenant = who.tenant_in_force()?;
     let permit = who.check::<perm::user::Invite>(&app, Target::Tenant(tenant))?;

@@ -3218,6 +3218,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This installation sends no mail */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Payload Too Large */
             413: {
                 headers: {
@@ -3263,7 +3272,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This installation sends no mail */
+            /** @description Service Unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -4750,6 +4759,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description This installation sends no mail */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description Sent to this address three times within an hour */
             429: {
                 headers: {
@@ -4768,7 +4786,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This installation sends no mail */
+            /** @description Service Unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;
@@ -11034,7 +11052,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Somebody with the address is a member already; or, with an initial password, the address is taken: grant a membership instead. Or the first request with this Idempotency-Key is under way, or has shown its secret already: `id` names what it made */
+            /** @description Somebody with the address is a member already; or, with an initial password, the address is taken: grant a membership instead; or this installation sends no mail. Or the first request with this Idempotency-Key is under way, or has shown its secret already: `id` names what it made */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -11088,7 +11106,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description This installation sends no mail */
+            /** @description Service Unavailable */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -74,7 +74,7 @@ pub(super) struct Renewer {
 }
 
 impl Renewer {
-    async fn renew(
+    pub(super) async fn renew(
         &self,
         pool: &RenewPool,
         ambient: &Ambient,
@@ -149,8 +149,12 @@ async fn run(pool: &RenewPool, ambient: &Ambient, batch: Vec<(Vec<Renewal>, Answ
 async fn statement(pool: &RenewPool, ambient: &Ambient, renewals: &[Renewal]) -> Result<Vec<Verdict>, DbError> {
     let mut statement = pool.statement().await?;
     let now = ambient.now();
-    let rows = store::renew(&mut statement, renewals, now - LIFE, now).await?;
-    let verdicts = rows.into_iter().map(|(renewed, state)| match renewed {
+    let renewed = store::renew(&mut statement, renewals, now - LIFE, now);
+    // On a silent wire no limit of the database's own would be heard of, and all other renewals wait for this one.
+    let Ok(rows) = tokio::time::timeout(pool.settings().acquire_timeout, renewed).await else {
+        return Err(statement.unanswered());
+    };
+    let verdicts = rows?.into_iter().map(|(renewed, state)| match renewed {
         true => Verdict::Renewed,
         false => lease::verdict(state),
     });

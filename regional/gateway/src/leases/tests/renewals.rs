@@ -1,11 +1,11 @@
 use super::{Scene, batch, granted, name_of, volume};
 use crate::{
     agents::testing::process,
-    leases::{release, renew},
+    leases::{lease::Holder, release, renew, renew::Renewer, store::Renewal},
     testing::World,
 };
 use exarch_common_base::Fence;
-use exarch_common_pg::{Login, RenewPool};
+use exarch_common_pg::{Login, PoolSettings, RenewPool};
 use exarch_common_wire::agent::{Held, Verdict};
 use futures_util::future::join_all;
 use sqlx::PgConnection;
@@ -233,6 +233,40 @@ async fn grants_renewals_and_releases_wait_for_the_disk_whatever_the_server_is_s
         release(&replica, &scene.one, named()).await.unwrap(),
         [Verdict::Released]
     );
+}
+
+#[tokio::test]
+async fn a_renewal_without_an_answer_is_given_up_and_the_next_one_is_made() {
+    let world = World::new().await;
+    let scene = Scene::new(&world).await;
+    let lease = granted(scene.app(), &scene.one, scene.volume).await;
+    let named = || Renewal {
+        tenant: scene.tenant,
+        holder: Holder {
+            agent: scene.one.id,
+            incarnation: scene.one.incarnation.clone(),
+        },
+        held: name_of(scene.volume, &lease),
+    };
+    let impatient = PoolSettings {
+        acquire_timeout: Duration::from_millis(500),
+        // as on a silent wire, where the database's own limit is not heard of
+        statement_timeout: Duration::ZERO,
+        ..world.db.settings(Login::Renew)
+    };
+    let pool = RenewPool::connect(impatient).await.unwrap();
+    let renewer = Renewer::default();
+    let mut db = world.db.superuser().await;
+    let held = "BEGIN; SELECT 1 FROM gw.lease FOR UPDATE";
+    sqlx::raw_sql(held).execute(&mut db).await.unwrap();
+    let refused = renewer
+        .renew(&pool, &world.app.ambient, vec![named()])
+        .await
+        .unwrap_err();
+    assert_eq!(refused.status().as_u16(), 503);
+    sqlx::raw_sql("ROLLBACK").execute(&mut db).await.unwrap();
+    let renewed = renewer.renew(&pool, &world.app.ambient, vec![named()]).await;
+    assert_eq!(renewed.unwrap(), [Verdict::Renewed]);
 }
 
 #[tokio::test]
