@@ -2,7 +2,7 @@
 # All tests, in parts. A part that fails does not keep the next from running.
 
 # `build` comes before all that compiles, so that the times of the parts behind it are those of their tests.
-PARTS=(fmt shell build clippy deny unit integration house web browser hostile e2e fuzz openapi sqlx)
+PARTS=(fmt shell build clippy deny unit integration house web browser matrix hostile e2e fuzz openapi sqlx)
 # One line a part: name, outcome, seconds, tests passed, tests failed.
 RESULTS=()
 
@@ -14,7 +14,7 @@ budget() {
     deny) echo 60 ;;
     build) echo 900 ;;
     unit) echo 600 ;;
-    integration | browser) echo 480 ;;
+    integration | browser | matrix) echo 480 ;;
     house) echo 120 ;;
     web) echo 180 ;;
     hostile) echo 360 ;;
@@ -56,7 +56,7 @@ is_part() {
 # test_tools PART…: what they need and no more.
 test_tools() {
   case " $* " in
-    *" browser "* | *" hostile "* | *" e2e "* | *" fuzz "* | *" integration "*) need_tools test "$LOGS/dev-tools.log" ;;
+    *" browser "* | *" matrix "* | *" hostile "* | *" e2e "* | *" fuzz "* | *" integration "*) need_tools test "$LOGS/dev-tools.log" ;;
     " fmt " | " shell " | " fmt shell ") need_rust "$LOGS/dev-tools.log" ;;
     *) need_tools up "$LOGS/dev-tools.log" ;;
   esac
@@ -97,7 +97,7 @@ failures() {
 # counts PART: whether it is made of tests, so that none at all is a failure.
 counts() {
   case $1 in
-    unit | integration | house | web | browser | hostile | e2e | fuzz) return 0 ;;
+    unit | integration | house | web | browser | matrix | hostile | e2e | fuzz) return 0 ;;
     *) return 1 ;;
   esac
 }
@@ -191,6 +191,11 @@ part_browser() {
   node mocked.mjs
 }
 
+part_matrix() {
+  build_servers dev
+  cargo test --workspace --test matrix
+}
+
 part_hostile() {
   build_servers dev
   cargo test --workspace --test hostile
@@ -205,7 +210,7 @@ part_e2e() {
   build_servers dev
   mapfile -t names < <(test_targets exarch-tests-federation)
   for name in "${names[@]}"; do
-    [[ $name == --test || $name == hostile ]] || tests+=(--test "$name")
+    [[ $name == --test || $name == hostile || $name == matrix ]] || tests+=(--test "$name")
   done
   ((${#tests[@]}))
   cargo test --workspace --no-fail-fast "${tests[@]}"

@@ -1,5 +1,6 @@
 //! A box of real processes, and who works in it.
 use crate::http::{Answer, Client};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_base::Ambient;
 use exarch_common_crypto::totp;
 use exarch_common_testkit::federation::{Account, Daemon, FederationFile, Layout, Place};
@@ -347,6 +348,11 @@ impl Federation {
             );
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+    }
+
+    /// What an agent asks for a lease with.
+    pub fn nonce(&self) -> String {
+        B64.encode(Ambient::system().bytes::<16>())
     }
 
     /// Whether a server says that it is ready.

@@ -3,6 +3,7 @@
 //! - `start`: what cannot start says so at once, in one line, with or without a database.
 //! - `hostile`: one box, and everything bad that can be sent to it, also by two thousand sockets at once; at last its databases
 //!   are stopped under load.
+//! - `matrix`: who may do what, where, in which state of the tenant: every route at real servers, against the golden table.
 //! - `units`: what is shipped for systemd, run as it stands there.
 //! - `replicas`: two processes of the global and of each gateway, and what is lost when one of them is.
 //! - `life`: signals, settings read again, a replica that loses its database; at last every secret of the box is looked for
