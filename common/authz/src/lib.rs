@@ -10,7 +10,7 @@
 //! does not authenticate (whoever builds a [`Caller`] has done that) and it does not answer (`common/http` does).
 //!
 //! Entering a new permission: a line in the table, its name in the roles that hold it, `REGENERATE=1 cargo test --workspace
-//! the_roles_and_their_permissions`, and a route that needs it.
+//! --test rbac`, and a route that needs it.
 mod caller;
 mod permission;
 pub mod policy;
