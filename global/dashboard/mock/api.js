@@ -4,7 +4,7 @@ import { account as accountRoutes, FIRST_CODE, SECRET, tenCodes } from './accoun
 import { body, json, list, Refused, requireSameOrigin } from './http.js';
 import { invitations as invitationRoutes } from './invitations.js';
 import { regions } from './regions.js';
-import { roles } from './roles.js';
+import { rolesOf, table as tableOfRoles } from './roles.js';
 import { people, sessionsOf, tenants } from './rooms.js';
 import { asked, settings } from './settings.js';
 import { wantsEvents, watched } from './watch.js';
@@ -28,7 +28,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   /** @type {Map<string, Ticket>} */ const tickets = new Map();
   /** @type {Map<string, number[]>} */ const tries = new Map();
   /** @type {Map<string, string>} */ const resets = new Map();
-  const table = roles();
+  const table = tableOfRoles();
   /** @type {Map<string, { email: string, membership: Membership, strict?: boolean }>} */ const invitations = new Map();
   let serial = 0;
   /** @param {string} prefix */
@@ -51,8 +51,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   /** The session of somebody whose roles hold the permission. @param {Request} request @param {string} permission */
   function needs(request, permission) {
     const { session } = sessionOf(request);
-    const held = [...(session.account.system ?? []), ...(session.membership?.roles ?? [])];
-    if (!held.some((role) => table.get(role)?.has(permission))) {
+    if (!table.held(world, session).has(permission)) {
       throw new Refused(403, 'permission-denied', `You need the permission ${permission} for this.`);
     }
     return session;
@@ -120,13 +119,14 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     return new Response(null, { status: 204 });
   }
 
-  const server = { world, now, next, sessions, session: sessionOf, needs };
+  const server = { world, now, next, sessions, session: sessionOf, needs, table };
   /** @type {Record<string, import('./rooms.js').Handler>} */
   const routes = {
     ...accountRoutes(server),
     ...invitationRoutes(server),
     ...people(server),
     ...regions(server),
+    ...rolesOf(server),
     ...sessionsOf(server),
     ...settings(server),
     ...tenants(server),

@@ -13,6 +13,7 @@ import { requireMatch, versioned } from './tags.js';
  *   sessions: Map<string, Session>,
  *   session: (request: Request) => { token: string, session: Session },
  *   needs: (request: Request, permission: string) => Session,
+ *   table: ReturnType<typeof import('./roles.js').table>,
  * }} Server
  * @typedef {(request: Request, url: URL, ...path: string[]) => Promise<Response> | Response} Handler
  */
@@ -150,7 +151,7 @@ export function tenants({ world, now, next, needs }) {
 
 /** @param {Server} server @returns {Record<string, Handler>} */
 export function people(server) {
-  const { world, now, next, needs, sessions } = server;
+  const { world, now, next, needs, sessions, table } = server;
   const iso = () => new Date(now()).toISOString();
   /** @param {string} tenant */
   const members = (tenant) => world.accounts.flatMap((account) =>
@@ -159,11 +160,15 @@ export function people(server) {
   const told = ({ account, membership }) => (
     { id: membership.id, user: brief(account), roles: membership.roles, regions: membership.only, until: membership.until, created_at: membership.created_at }
   );
-  /** @param {unknown} given */
-  const rolesOf = (given) => {
-    if (!Array.isArray(given) || given.length === 0) throw wrong('/roles', 'is empty', 'invalid-membership');
-    const odd = given.findIndex((role) => !['tenant-admin', 'auditor', 'security-analyst', 'read-only'].includes(role));
-    if (odd >= 0) throw wrong(`/roles/${odd}`, 'is no role of tenant scope', 'invalid-membership');
+  /** Those that the session's person may give. @param {Session} session @param {unknown} given */
+  const rolesOf = (session, given) => {
+    if (!Array.isArray(given)) throw wrong('/roles', 'is missing', 'invalid-membership');
+    const held = table.held(world, session);
+    given.forEach((name, n) => {
+      const role = table.given(world, session.membership?.tenant.id).find((each) => each.name === name && each.scope === 'tenant');
+      if (!role) throw wrong(`/roles/${n}`, 'is no role of tenant scope', 'invalid-membership');
+      if (!role.permissions.every((each) => held.has(each))) throw new Refused(403, 'role-not-held', `The role ${name} holds more than you do in this tenant.`);
+    });
     return given;
   };
 
@@ -197,7 +202,7 @@ export function people(server) {
       const session = needs(request, 'membership.grant');
       const tenant = inForce(session, key);
       const input = await object(request, ['user_id', 'email', 'roles', 'regions', 'until']);
-      const roles = rolesOf(input.roles);
+      const roles = rolesOf(session, input.roles);
       reaches(input);
       const account = world.accounts.find((each) => each.email === email(input.email, '/email'));
       if (!account) throw wrong('/email', 'names nobody who can sign in', 'invalid-membership');
@@ -211,12 +216,13 @@ export function people(server) {
       return versioned(told(found), told(found));
     },
     'PATCH /v1/tenants/:/memberships/:': async (request, _, key, id) => {
-      const tenant = inForce(needs(request, 'membership.grant'), key);
+      const session = needs(request, 'membership.grant');
+      const tenant = inForce(session, key);
       const input = await object(request, ['roles', 'regions', 'until']);
       const found = member(tenant, id);
       requireMatch(request, told(found));
       const { membership } = found;
-      const roles = input.roles === undefined ? membership.roles : rolesOf(input.roles);
+      const roles = rolesOf(session, input.roles ?? membership.roles);
       reaches(input);
       if (lastAdmin(tenant, membership) && !(roles.includes('tenant-admin') && !input.until)) throw lastAdministrator();
       Object.assign(membership, { roles, ...(input.regions !== undefined && { only: input.regions ?? undefined }), ...(input.until !== undefined && { until: input.until ?? undefined }) });
@@ -252,7 +258,7 @@ export function people(server) {
       const session = needs(request, 'user.invite');
       const input = await object(request, ['email', 'display_name', 'roles', 'initial_password']);
       const [address, display_name] = [email(input.email, '/email'), text(input.display_name, '/display_name')];
-      const roles = rolesOf(input.roles);
+      const roles = rolesOf(session, input.roles);
       if (!input.initial_password) return json(invite(server, session, { email: address, display_name, roles }), {}, 202);
       if (world.accounts.some((account) => account.email === address)) {
         throw wrong('/email', 'belongs to somebody already', 'email-taken', 409, 'Somebody signs in with this address already: grant that person a membership instead.');

@@ -10,11 +10,12 @@
  * @typedef {{ id: string, email: string, display_name: string, state?: string, password: string, memberships: Membership[], system?: string[], totp?: string, totpSince?: string, recovery?: string[], mustEnrol?: boolean, mustChange?: boolean }} Account
  * @typedef {{ code: string, address: string, user_agent: string, asked_at: string, expires_at: string, answer?: string }} Device
  * @typedef {{ id: string, tenant: string, email: string, display_name: string, roles: string[], by: string, created_at: string, expires_at: string }} Invitation
+ * @typedef {{ id: string, name: string, scope: string, description: string, permissions: string[], created_at: string }} OwnRole
  * @typedef {{ email: string, tenant?: string, kind: string, createdAt: number, expiresAt: number, address?: string, agent?: string }} Elsewhere
  * @typedef {{
  *   accounts: Account[], regions: Region[], devices: Device[], tenants: Tenant[], entitlements: Record<string, Entitlement[]>,
  *   probes: Record<string, Probe[]>, sessions: Elsewhere[], reasons: string[],
- *   invitations: Invitation[], settings: Record<string, { second_factor: 'optional' | 'required' }>, mail: boolean,
+ *   invitations: Invitation[], roles: Record<string, OwnRole[]>, settings: Record<string, { second_factor: 'optional' | 'required' }>, mail: boolean,
  * }} World
  */
 
@@ -55,6 +56,15 @@ export function world(now = Date.now()) {
     reasons: [],
     mail: true,
     settings: {},
+    roles: {
+      [acme.id]: [
+        {
+          id: 'rol_2', name: 'release-crew', scope: 'tenant', description: 'Puts new versions of workloads in place, and takes them back.', created_at: before(2 * 86_400),
+          permissions: ['cluster.list', 'cluster.read', 'workload.list', 'workload.read', 'workload.create', 'workload.update', 'workload.start', 'workload.stop'],
+        },
+        { id: 'rol_1', name: 'host-keeper', scope: 'cluster', description: 'Looks after the hosts of a cluster.', created_at: before(9 * 86_400), permissions: ['host.list', 'host.read', 'host.update', 'agent.list', 'agent.read', 'agent.suspend'] },
+      ],
+    },
     invitations: [
       { id: 'inv_2', tenant: acme.id, email: 'ivy@elsewhere.example', display_name: 'Ivy Compton', roles: ['auditor'], by: 'usr_ada', created_at: before(7_200), expires_at: before(-79_200) },
       { id: 'inv_1', tenant: acme.id, email: 'jon@elsewhere.example', display_name: 'Jon Silkin', roles: ['read-only', 'security-analyst'], by: 'usr_ada', created_at: before(3 * 86_400), expires_at: before(2 * 86_400) },
@@ -129,7 +139,7 @@ export function world(now = Date.now()) {
       {
         id: 'usr_cleo', email: 'cleo@acme.example', display_name: 'Cleo Merode', password: PASSWORD,
         memberships: [
-          member(acme, ['cluster-operator'], ['eu-north', 'us-east', 'ap-south', 'sa-east']),
+          member(acme, ['release-crew'], ['eu-north', 'us-east', 'ap-south', 'sa-east']),
           member(globex, ['auditor'], ['eu-west']),
         ],
       },

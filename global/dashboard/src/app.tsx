@@ -133,6 +133,27 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
     }),
     createRoute({
       getParentRoute: () => shellRoute,
+      path: links.roles,
+      component: lazyRouteComponent(() => import('./roles/RolesPage'), 'RolesPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.role,
+      component: lazyRouteComponent(() => import('./roles/RolePage'), 'RolePage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.newRole,
+      validateSearch: (search: Record<string, unknown>): { from?: string } => ({ from: typeof search.from === 'string' ? search.from : undefined }),
+      component: lazyRouteComponent(() => import('./roles/NewRolePage'), 'NewRolePage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.permissions,
+      component: lazyRouteComponent(() => import('./roles/MatrixPage'), 'MatrixPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
       path: links.settings,
       component: lazyRouteComponent(() => import('./settings/SettingsPage'), 'SettingsPage'),
     }),

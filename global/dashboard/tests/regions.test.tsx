@@ -261,7 +261,7 @@ test('a session that ends while the page is open leads to the sign-in, with the 
 test('a fault of the page is told as such, with what a report needs', async () => {
   const ada = person();
   const log = vi.spyOn(console, 'error').mockImplementation(() => {});
-  ada.between = (request) => (request.url.endsWith('/v1/me') ? new Response('{"user":null}') : undefined);
+  ada.between = (request) => (request.url.endsWith('/v1/me') ? new Response('{"user":null}') : request.url.endsWith('/v1/permissions') ? new Response('{"items":[]}') : undefined);
   await ada.open('/');
   expect(await screen.findByRole('heading', { name: 'This page met a fault' })).toBeTruthy();
   expect(screen.getByText(/TypeError/).textContent).toContain('2026-03-01T12:00');

@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
 import { eventReader } from '../src/api/events';
 import { problemOf } from '../src/api/problem';
-import { held } from '../src/api/may';
+import { offeredBy } from '../src/api/may';
 import { links, returnPath } from '../src/links';
 import { bars, ceiling, line, share, slotAt, totals } from '../src/regions/chart';
 import { instancesOf } from '../src/regions/instances';
 import { lookOf, passportTier } from '../src/regions/state';
+import { beyond, covered, subjectOf } from '../src/roles/words';
 import { programOf } from '../src/sessions/agent';
 import { tenantsSearch } from '../src/tenants/search';
 import { lookOfTenant, stepsFrom } from '../src/tenants/state';
@@ -14,7 +15,7 @@ import { setTheme } from '../src/theme';
 import { absolute, ago, duration, noteServerDate, serverNow } from '../src/time';
 import { localMinute, sentence } from '../src/ui/form-state';
 import { slugOf } from '../src/ui/slug';
-import { roles } from '../mock/roles.js';
+import { catalogue, roles } from '../mock/roles.js';
 
 test('every link is a path of this origin', () => {
   for (const link of Object.values(links)) expect(link).toMatch(/^\/([a-z$-]+(\/[a-z$-]+)*)?$/);
@@ -83,14 +84,19 @@ test('passport tiers change exactly at their bounds', () => {
   expect([900, 901, 86_400, 86_401, 259_200, 259_201].map(passportTier)).toEqual(['fresh', 'stale', 'stale', 'old', 'old', 'expired']);
 });
 
-test('what the pages offer to a role is what the server’s table gives it', () => {
-  const table = roles();
-  const offered = new Set(Object.values(held).flat());
-  expect(offered.size).toBeGreaterThan(15);
-  for (const [role, permissions] of table) {
-    const expected = [...offered].filter((permission) => permissions.has(permission)).sort();
-    expect([role, [...(held[role] ?? [])].sort()]).toEqual([role, expected]);
-  }
+test('what pages decide by is in the server’s own table, and the table of permissions is read whole', () => {
+  const names = catalogue().map(({ name }) => name);
+  expect(offeredBy.filter((permission) => !names.includes(permission))).toEqual([]);
+  const held = [...roles().values()].flatMap((permissions) => [...permissions]);
+  expect([...new Set(held)].sort()).toEqual([...names].sort());
+});
+
+test('permissions are called by what they act on, and a role covers what its scope covers', () => {
+  expect(['bootstrap_token.create', 'cluster.list'].map(subjectOf)).toEqual(['Bootstrap token', 'Cluster']);
+  const all = catalogue().map((entry) => ({ ...entry, held: true }));
+  expect(new Set(covered('tenant', all).map(({ scope }) => scope))).toEqual(new Set(['tenant', 'cluster']));
+  expect(new Set(covered('cluster', all).map(({ scope }) => scope))).toEqual(new Set(['cluster']));
+  expect(beyond({ permissions: ['a.b', 'c.d'] }, ['c.d'])).toEqual(['a.b']);
 });
 
 test('values that were refused keep their pointers; what is no pointer is left out', () => {

@@ -24,9 +24,10 @@ pub(super) enum Change {
     Removed(Value),
 }
 
-/// By what a list's items are told apart.
+/// By what a list's items are told apart. Presets of roles have a name alone.
 fn id(item: &Value) -> Option<&str> {
-    item.get("id").or_else(|| item.get("slug"))?.as_str()
+    let known = ["id", "slug", "name"].iter().find_map(|key| item.get(key));
+    known?.as_str()
 }
 
 impl Window {
@@ -126,6 +127,20 @@ mod tests {
             [Removed(item(1, 0)), Removed(item(2, 0))]
         );
         assert_eq!(of(&[], 2).changes(&of(&[1], 2)), [Added(item(1, 0))]);
+    }
+
+    #[test]
+    fn items_that_have_a_name_alone_are_told_apart_by_it() {
+        let items = vec![
+            json!({"id": "rol_1", "name": "own"}),
+            json!({"name": "auditor"}),
+            json!({"name": "read-only"}),
+        ];
+        let page = Window {
+            items,
+            next_page_token: None,
+        };
+        assert_eq!(page.changes(&page), []);
     }
 
     #[test]

@@ -4,7 +4,7 @@ import { links } from '../links';
 import { ButtonLink } from '../ui/ButtonLink';
 import { Card } from '../ui/Card';
 import { Fact, Facts, Page } from '../ui/Page';
-import { roleWord } from '../people/roles';
+import { roleWord } from '../roles/words';
 import { SecondFactor } from './SecondFactor';
 
 /** One's own account: who one is here, the second factor, and where one is signed in. */

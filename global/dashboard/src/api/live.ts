@@ -53,7 +53,7 @@ export function useKept<D, T>({ queryKey, path, take, again, fetching }: Kept<D,
   return watched;
 }
 
-const keyOf = (item: { id?: string; slug?: string }): string | undefined => item.id ?? item.slug;
+const keyOf = (item: { id?: string | null; slug?: string; name?: string }): string | undefined => item.id ?? item.slug ?? item.name;
 
 /** A list after a change of it; new items come first, as the server has them. */
 export function changedList<T extends object>(items: readonly T[], change: Exclude<Change<T>, { name: 'page' }>): T[] {

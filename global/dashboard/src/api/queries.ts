@@ -9,7 +9,12 @@ const ME_EVERY_MS = 15_000;
 
 export const meQuery = queryOptions({
   queryKey: ['me'],
-  queryFn: ({ signal }) => data(api.GET('/v1/me', { signal })),
+  queryFn: async ({ signal }): Promise<Me> => {
+    // One after the other: who is not signed in is told so once.
+    const me = await data(api.GET('/v1/me', { signal }));
+    const catalogue = await data(api.GET('/v1/permissions', { signal }));
+    return { ...me, held: catalogue.items.filter(({ held }) => held).map(({ name }) => name) };
+  },
   refetchInterval: (query) => (query.state.status === 'error' ? REGIONS_EVERY_MS : ME_EVERY_MS),
 });
 

@@ -9,7 +9,10 @@ type Answer<P extends keyof paths, M extends keyof paths[P]> = paths[P][M] exten
 
 export type SignInAnswer = Answer<'/v1/auth/sign-in', 'post'>;
 export type NextStep = Extract<SignInAnswer, { status: 'next' }>;
-export type Me = Answer<'/v1/me', 'get'>;
+export type PermissionEntry = Answer<'/v1/permissions', 'get'>['items'][number];
+export type Role = Answer<'/v1/roles', 'get'>['items'][number];
+/** Who is signed in, and the names of what they hold. */
+export type Me = Answer<'/v1/me', 'get'> & { held: string[] };
 export type TenantName = Me['tenants'][number];
 export type MyRegion = Answer<'/v1/me/regions', 'get'>['items'][number];
 export type InvitedTo = Answer<'/v1/auth/invitation', 'post'>;

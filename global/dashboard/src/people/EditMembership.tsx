@@ -5,10 +5,10 @@ import { myRegionsQuery } from '../api/queries';
 import type { Membership } from '../api/types';
 import { MomentField } from '../tenants/fields';
 import { EditDialog } from '../ui/EditDialog';
-import { chosen, instant, localMinute, missing, momentWord, text } from '../ui/form-state';
+import { chosen, instant, localMinute, momentWord, text } from '../ui/form-state';
 import { toast } from '../ui/Toasts';
 import { RegionsField, regionsCheck, regionsOf, RolesField } from './fields';
-import { roleWord } from './roles';
+import { roleWord } from '../roles/words';
 
 type Values = { '/roles': readonly string[]; '/regions': readonly string[] | null; '/until': string };
 
@@ -26,15 +26,15 @@ export function EditMembership({ membership, close }: { membership: Membership; 
       read={() => tagged(api.GET('/v1/tenants/{id}/memberships/{membership}', { params: { path } }))}
       values={({ roles, regions, until }) => ({ '/roles': roles, '/regions': regions ?? null, '/until': localMinute(until) })}
       words={{
-        '/roles': { label: 'Roles', say: (roles) => roles.map(roleWord).join(', ') },
+        '/roles': { label: 'Roles', say: (roles) => roles.map(roleWord).join(', ') || 'none' },
         '/regions': { label: 'Regions', say: (regions) => regions?.map((id) => known.data?.find((each) => each.id === id)?.name ?? id).join(', ') ?? 'all regions' },
         '/until': { label: 'Until', say: momentWord },
       }}
       typed={(form) => ({ '/roles': chosen(form, '/roles'), '/regions': regionsOf(form) ?? null, '/until': text(form, '/until') })}
-      check={(form) => [...missing(form, { '/roles': 'Choose at least one role' }), ...regionsCheck(form)]}
+      check={regionsCheck}
       fields={(values) => (
         <>
-          <RolesField roles={values['/roles']} />
+          <RolesField roles={values['/roles']} hint="With none, the person keeps only what is given to them in single clusters." />
           <RegionsField regions={values['/regions']} />
           <MomentField label="Until" name="/until" hint="The membership ends by itself then; open, when left empty." minute={values['/until']} />
         </>

@@ -16,7 +16,7 @@ import { StatusBadge } from '../ui/StatusBadge';
 import type { Column } from '../ui/Table';
 import { Time, Until } from '../ui/Time';
 import { toast } from '../ui/Toasts';
-import { roleWord } from './roles';
+import { roleWord } from '../roles/words';
 
 /** Who was invited and has not come yet; nothing at all while there is nobody. */
 export function Invitations({ tenant }: { tenant: { id: string; name: string } }) {

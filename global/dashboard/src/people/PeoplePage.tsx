@@ -21,11 +21,11 @@ import { Table, type Column } from '../ui/Table';
 import { Time, Until } from '../ui/Time';
 import { Invitations } from './Invitations';
 import { membershipsPath, membershipsQuery } from './queries';
-import { roleWord } from './roles';
+import { roleWord } from '../roles/words';
 
 const columns: Column<Membership>[] = [
   { key: 'name', header: 'Person', rowHeader: true, sort: ({ user }) => user.display_name, cell: (membership) => <Who membership={membership} /> },
-  { key: 'roles', header: 'Roles', sort: ({ roles }) => roles.map(roleWord).join(), cell: ({ roles }) => roles.map(roleWord).join(', ') },
+  { key: 'roles', header: 'Roles', sort: ({ roles }) => roles.map(roleWord).join(), cell: ({ roles }) => roles.map(roleWord).join(', ') || <span className="text-mute">none</span> },
   { key: 'regions', header: 'Regions', wide: true, sort: ({ regions }) => regions?.length ?? Number.MAX_SAFE_INTEGER, cell: ({ regions }) => <Reach regions={regions} /> },
   { key: 'until', header: 'Until', wide: true, sort: ({ until }) => until, cell: ({ until }) => (until ? <Until at={until} /> : <span className="text-mute">open</span>) },
   { key: 'since', header: 'Member', wide: true, align: 'right', sort: ({ created_at }) => created_at, cell: ({ created_at }) => <Time at={created_at} /> },

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query';
-import { getRouteApi } from '@tanstack/react-router';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { useState } from 'react';
 import { useLiveList } from '../api/live';
 import { useMe } from '../api/me';
@@ -20,7 +20,7 @@ import { EndMembership } from './EndMembership';
 import { Disabled } from './PeoplePage';
 import { membershipsPath, membershipsQuery } from './queries';
 import { RenamePerson } from './RenamePerson';
-import { roleWord } from './roles';
+import { roleWord } from '../roles/words';
 
 const route = getRouteApi('/shell/people/$id');
 const back = { to: links.people, label: 'People' } as const;
@@ -48,7 +48,9 @@ export function PersonPage() {
     >
       <Card>
         <Facts>
-          <Fact name="Roles">{membership.roles.map(roleWord).join(', ')}</Fact>
+          <Fact name="Roles">
+            <Roles roles={membership.roles} />
+          </Fact>
           <Fact name="Regions">
             <Regions regions={membership.regions} />
           </Fact>
@@ -61,6 +63,23 @@ export function PersonPage() {
       {may(me, 'session.list') && <MemberSessions user={user} />}
     </Page>
   );
+}
+
+function Roles({ roles }: { roles: readonly string[] }) {
+  const linked = may(useMe(), 'role.list');
+  if (roles.length === 0) return <span className="text-mute">None in the whole tenant</span>;
+  return roles.map((name, n) => (
+    <span key={name}>
+      {n > 0 && ', '}
+      {linked ? (
+        <Link to={links.role} params={{ name }} className="rounded underline decoration-line underline-offset-2 hover:decoration-current">
+          {roleWord(name)}
+        </Link>
+      ) : (
+        roleWord(name)
+      )}
+    </span>
+  ));
 }
 
 function Regions({ regions }: { regions: Membership['regions'] }) {

@@ -2,13 +2,31 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { useMe } from '../api/me';
 import type { FieldError } from '../api/problem';
+import { may } from '../api/may';
 import { myRegionsQuery } from '../api/queries';
-import { Checkboxes, Radios } from '../ui/Choices';
+import { rolesQuery } from '../roles/queries';
+import { beyond, beyondWord, roleWord } from '../roles/words';
+import { Checkboxes, Radios, type Choice } from '../ui/Choices';
 import { chosen } from '../ui/form-state';
 import { tenantRoles } from './roles';
 
-export function RolesField({ roles = [] }: { roles?: readonly string[] }) {
-  return <Checkboxes legend="Roles" name="/roles" choices={tenantRoles} chosen={roles} />;
+/** The presets, and the tenant's own roles. One that holds more than who gives it is shown, and not to be given. */
+export function RolesField({ roles = [], hint }: { roles?: readonly string[]; hint?: string }) {
+  const me = useMe();
+  const known = useQuery({ ...rolesQuery(me), enabled: me.tenant != null && may(me, 'role.list') });
+  const given = known.data?.filter(({ scope }) => scope === 'tenant') ?? [];
+  const choice = (name: string, note: string | undefined): Choice => {
+    const role = given.find((each) => each.name === name);
+    const lacking = role ? beyond(role, me.held) : [];
+    const had = roles.includes(name);
+    const why = lacking.length > 0 && `${beyondWord(lacking)}${had ? ' You can only take it away.' : ''}`;
+    return { value: name, label: roleWord(name), note: [note, why].filter(Boolean).join(' '), off: lacking.length > 0 && !had };
+  };
+  const presets = tenantRoles.map(({ value, note }) => choice(value, note));
+  const own = given.filter(({ kind }) => kind === 'custom').map(({ name, description }) => choice(name, description));
+  // Of roles that cannot be listed, or are there no more, the name is all there is to show.
+  const others = roles.filter((name) => ![...presets, ...own].some(({ value }) => value === name)).map((name) => choice(name, undefined));
+  return <Checkboxes legend="Roles" name="/roles" choices={[...presets, ...own, ...others]} chosen={roles} hint={hint} />;
 }
 
 /** All regions of the tenant, or some. Those offered are the ones that who grants may enter, and those granted already. */

@@ -1,4 +1,4 @@
-// The tenant's roles, as a person who gives them has to understand them.
+// The presets of the whole tenant, as a person who gives them has to understand them.
 
 export const tenantRoles = [
   { value: 'tenant-admin', label: 'Tenant administrator', note: 'Everything in the tenant: people, their roles and sessions, the audit, and in its regions clusters, hosts, agents and workloads.' },
@@ -6,5 +6,3 @@ export const tenantRoles = [
   { value: 'security-analyst', label: 'Security analyst', note: 'Sees clusters, hosts, agents, workloads and leases, for work on security. Changes nothing.' },
   { value: 'read-only', label: 'Read only', note: 'Sees clusters, hosts, agents, workloads and leases. Changes nothing.' },
 ] as const;
-
-export const roleWord = (role: string): string => tenantRoles.find(({ value }) => value === role)?.label ?? role;

@@ -2,7 +2,13 @@ import clsx from 'clsx';
 import { useId, type ReactNode, type SelectHTMLAttributes } from 'react';
 import { useFieldError } from './form-state';
 
-export type Choice = { value: string; label: string; note?: ReactNode };
+export type Choice = {
+  value: string;
+  label: string;
+  note?: ReactNode;
+  /** Shown, and not to be chosen; the note says why. */
+  off?: boolean;
+};
 
 type Group = {
   legend: string;
@@ -31,7 +37,7 @@ function Boxes({ legend, name, choices, hint, type, isChosen, onChange }: Boxes)
     <fieldset aria-describedby={about}>
       <legend className="mb-1 font-medium">{legend}</legend>
       <div className={clsx('divide-y divide-line rounded-md border', error ? 'border-bad' : 'border-edge')}>
-        {choices.map(({ value, label, note }) => (
+        {choices.map(({ value, label, note, off }) => (
           <label
             key={value}
             className="flex gap-3 px-3 py-2 first:rounded-t-md last:rounded-b-md has-checked:bg-sunken has-focus-visible:outline-2 has-focus-visible:-outline-offset-2 has-focus-visible:outline-accent"
@@ -40,13 +46,14 @@ function Boxes({ legend, name, choices, hint, type, isChosen, onChange }: Boxes)
               type={type}
               name={name}
               value={value}
+              disabled={off}
               defaultChecked={isChosen(value)}
               onChange={() => onChange?.(value)}
               aria-invalid={error ? true : undefined}
               className="mt-0.5 size-4 shrink-0 accent-fill outline-none"
             />
             <span className="min-w-0">
-              <span className="block font-medium">{label}</span>
+              <span className={clsx('block font-medium', off && 'text-mute')}>{label}</span>
               {note && <span className="block text-sm text-mute">{note}</span>}
             </span>
           </label>

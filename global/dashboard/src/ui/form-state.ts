@@ -22,7 +22,7 @@ export function fieldOf(form: HTMLFormElement, pointer: string): string | undefi
 /** The element of that name that takes the focus. */
 export function elementOf(form: HTMLFormElement, name: string): HTMLElement | undefined {
   const found = form.elements.namedItem(name);
-  const element = found instanceof RadioNodeList ? ([...found].find((each) => (each as HTMLInputElement).checked) ?? found[0]) : found;
+  const element = found instanceof RadioNodeList ? ([...found].find((each) => (each as HTMLInputElement).checked) ?? [...found].find((each) => !(each as HTMLInputElement).disabled) ?? found[0]) : found;
   return element instanceof HTMLElement ? element : undefined;
 }
 
