@@ -137,6 +137,12 @@ permissions! {
         grant Grant Write "Entitle a tenant to a region.";
         revoke Revoke Write "End a tenant's entitlement to a region.";
     }
+    break_glass in System {
+        list List Read "List who asked for, was given and used emergency access to a tenant.";
+        request Request Write "Ask for emergency access to a tenant.";
+        approve Approve Write "Approve or deny somebody else's emergency access.";
+        revoke Revoke Write "End an emergency access before its time.";
+    }
     federation_audit in System {
         read Read Read "Read the provider's own audit log.";
     }
@@ -179,6 +185,9 @@ permissions! {
     }
     audit in Tenant {
         list List Read "List the tenant's audit log.";
+    }
+    provider_access in Tenant {
+        read Read Read "List what the provider's people did to the tenant, and in it.";
     }
     cluster in Cluster {
         list List Read "List clusters.";

@@ -27,6 +27,10 @@ pub enum Role {
     ClusterOperator,
     /// A local account of one region: its clusters, hosts, agents and leases as metadata.
     RegionalOperator,
+    /// The provider's staff in a tenant, in an emergency, to look.
+    BgRead,
+    /// The same, to repair.
+    BgWrite,
 }
 
 const FLEET_READ: PermissionSet = PermissionSet::named(&[
@@ -72,12 +76,15 @@ const CLUSTER_ADMIN: PermissionSet = FLEET_READ.union(FLEET_OPERATE).union(CLUST
 
 const AUDIT_READ: PermissionSet = PermissionSet::named(&["audit.list"]);
 
+/// What staff may see of a tenant by an approved break-glass.
+const BG_READ: PermissionSet = FLEET_READ.union(AUDIT_READ);
+
 const REGISTRY_READ: PermissionSet =
     PermissionSet::named(&["region.list", "region.read", "tenant.list", "tenant.read"]);
 
 impl Role {
     /// Every preset.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::SystemAdmin,
         Self::ProviderOperator,
         Self::TenantAdmin,
@@ -87,6 +94,8 @@ impl Role {
         Self::ClusterAdmin,
         Self::ClusterOperator,
         Self::RegionalOperator,
+        Self::BgRead,
+        Self::BgWrite,
     ];
 
     /// The name people and the wire use.
@@ -101,6 +110,8 @@ impl Role {
             Self::ClusterAdmin => "cluster-admin",
             Self::ClusterOperator => "cluster-operator",
             Self::RegionalOperator => "regional-operator",
+            Self::BgRead => "bg-read",
+            Self::BgWrite => "bg-write",
         }
     }
 
@@ -108,7 +119,12 @@ impl Role {
     pub const fn scope(self) -> Scope {
         match self {
             Self::SystemAdmin | Self::ProviderOperator => Scope::System,
-            Self::TenantAdmin | Self::SecurityAnalyst | Self::Auditor | Self::ReadOnly => Scope::Tenant,
+            Self::TenantAdmin
+            | Self::SecurityAnalyst
+            | Self::Auditor
+            | Self::ReadOnly
+            | Self::BgRead
+            | Self::BgWrite => Scope::Tenant,
             Self::ClusterAdmin | Self::ClusterOperator => Scope::Cluster,
             Self::RegionalOperator => Scope::Region,
         }
@@ -134,6 +150,10 @@ impl Role {
                         "entitlement.read",
                         "entitlement.grant",
                         "entitlement.revoke",
+                        "break_glass.list",
+                        "break_glass.request",
+                        "break_glass.approve",
+                        "break_glass.revoke",
                         "federation_audit.read",
                         "federation_session.list",
                         "federation_session.revoke",
@@ -165,11 +185,18 @@ impl Role {
                         "role.delete",
                         "role.assign",
                         "role.unassign",
+                        "provider_access.read",
                         "cluster.create",
                     ]))
                 }
             }
-            Self::Auditor => const { FLEET_READ.union(AUDIT_READ) },
+            Self::Auditor => {
+                const {
+                    FLEET_READ
+                        .union(AUDIT_READ)
+                        .union(PermissionSet::named(&["provider_access.read"]))
+                }
+            }
             Self::SecurityAnalyst | Self::ReadOnly => FLEET_READ,
             // Not cluster.create: a new cluster is the tenant's, and this role covers the one it is bound to.
             Self::ClusterAdmin => CLUSTER_ADMIN,
@@ -192,6 +219,20 @@ impl Role {
                     ])
                 }
             }
+            Self::BgRead => BG_READ,
+            // No roles, sessions or settings, and nobody loses their place: what it repairs is what runs, and who may come in.
+            Self::BgWrite => {
+                const {
+                    BG_READ
+                        .union(FLEET_OPERATE)
+                        .union(CLUSTER_MANAGE)
+                        .union(PermissionSet::named(&[
+                            "cluster.create",
+                            "user.invite",
+                            "membership.grant",
+                        ]))
+                }
+            }
         }
     }
 
@@ -207,6 +248,8 @@ impl Role {
             Self::ClusterAdmin => "Manages one cluster and everything in it.",
             Self::ClusterOperator => "Runs the workloads of one cluster.",
             Self::RegionalOperator => "Looks after one region's clusters, hosts, agents and leases.",
+            Self::BgRead => "Sees the fleet and the audit log in an emergency, as staff of the provider.",
+            Self::BgWrite => "Repairs the fleet in an emergency, as staff of the provider.",
         }
     }
 
@@ -215,10 +258,16 @@ impl Role {
         matches!(self, Self::TenantAdmin | Self::Auditor)
     }
 
-    /// The presets that hold `permission`.
+    /// Whether it comes by an approved break-glass and in no other way: nobody gives it, whatever they hold.
+    pub const fn is_break_glass(self) -> bool {
+        matches!(self, Self::BgRead | Self::BgWrite)
+    }
+
+    /// The presets that hold `permission` and can be given to somebody.
     pub fn holding(permission: Permission) -> impl Iterator<Item = Role> {
         Self::ALL
             .into_iter()
+            .filter(|role| !role.is_break_glass())
             .filter(move |role| role.permissions().contains(permission))
     }
 }
@@ -264,13 +313,15 @@ pub enum BoundRole {
 }
 
 impl BoundRole {
-    /// The roles that `names` stand for in a tenant that has made `custom`; a name that stands for none gives nothing. The
-    /// tenant's own comes first: a preset that a later build brings under the same name must not take its place.
+    /// The roles that `names` stand for in a tenant that has made `custom`; a name that stands for none gives nothing, and so
+    /// does that of a break-glass role, which no name gives. The tenant's own comes first: a preset that a later build brings
+    /// under the same name must not take its place.
     pub fn among(custom: &[Arc<CustomRole>], names: &[impl AsRef<str>]) -> Vec<Self> {
         let bound = names.iter().map(AsRef::as_ref).filter_map(|name| {
             let own = custom.iter().find(|role| role.name == name);
             let own = own.map(|role| Self::Custom(role.clone()));
-            own.or_else(|| name.parse().ok().map(Self::Preset))
+            let preset = || name.parse().ok().filter(|role: &Role| !role.is_break_glass());
+            own.or_else(|| preset().map(Self::Preset))
         });
         bound.collect()
     }
@@ -355,7 +406,7 @@ mod tests {
         for role in Role::ALL {
             assert_eq!(role.slug().parse(), Ok(role));
         }
-        for slug in ["", "admin", "Tenant-Admin", "tenant_admin", "tenant-admin ", "bg-read"] {
+        for slug in ["", "admin", "Tenant-Admin", "tenant_admin", "tenant-admin ", "bg"] {
             assert_eq!(slug.parse::<Role>(), Err(UnknownRole), "{slug:?}");
         }
     }
@@ -398,6 +449,28 @@ mod tests {
         assert_eq!(bound[0].permissions(), PermissionSet::named(&["user.list"]));
         assert!(!bound[0].reads_in_incident());
         assert_eq!(bound[1], Role::ReadOnly.into());
+    }
+
+    #[test]
+    fn no_name_gives_a_break_glass_role() {
+        for role in [Role::BgRead, Role::BgWrite] {
+            assert!(BoundRole::among(&[], &[role.slug()]).is_empty(), "{role}");
+            assert!(!Role::holding("cluster.list".parse().unwrap()).any(|holding| holding == role));
+            assert!(!role.reads_in_incident(), "only the tenant's own people do");
+        }
+    }
+
+    #[test]
+    fn in_an_emergency_staff_neither_take_places_away_nor_make_roles() {
+        let held = Role::BgWrite.permissions();
+        assert!(Role::BgRead.permissions().is_subset(held) && held.is_subset(Role::TenantAdmin.permissions()));
+        for permission in held.iter().filter(|permission| permission.scope() == Scope::Tenant) {
+            let name = permission.name();
+            assert!(
+                ["audit.list", "user.invite", "membership.grant"].contains(&name),
+                "{name}"
+            );
+        }
     }
 
     #[test]

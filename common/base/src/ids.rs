@@ -113,6 +113,7 @@ ids! {
     EntitlementId "ent" "an entitlement";
     InvitationId "inv" "an invitation";
     RoleId "rol" "a role";
+    BreakGlassId "bgl" "a break-glass grant";
     BindingId "bnd" "a role binding";
     TokenId "tok" "a join or bootstrap token";
     InstanceId "ins" "one running replica";

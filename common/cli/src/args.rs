@@ -1,8 +1,8 @@
 //! The flags that every command takes, and the table of commands.
 use crate::{
-    Failure, agent, apply, audit, binding, cluster, context::Context, continuity, entitlement, host, invitation, lease,
-    login, logout, manual, membership, region, resource, role, sessions, tenant, times, user, version, whoami,
-    workload,
+    Failure, agent, apply, audit, binding, break_glass, cluster, context::Context, continuity, entitlement, host,
+    invitation, lease, login, logout, manual, membership, provider_access, region, resource, role, sessions, tenant,
+    times, user, version, whoami, workload,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
@@ -156,6 +156,12 @@ pub enum Command {
     /// What happened in the tenant: at the global, or in a region with --region
     #[command(subcommand)]
     Audit(audit::Command),
+    /// What the provider's staff did to the tenant, and in it: at the global, or in a region with --region
+    #[command(subcommand)]
+    ProviderAccess(provider_access::Command),
+    /// Emergency access of the provider's staff to a tenant
+    #[command(subcommand)]
+    BreakGlass(break_glass::Command),
     /// What the provider's staff did to the federation
     #[command(subcommand)]
     FederationAudit(audit::Command),
@@ -200,6 +206,8 @@ impl Command {
             Self::Apply(args) => apply::run(cx, args).await,
             Self::Continuity => continuity::run(cx).await,
             Self::Audit(command) => audit::of_tenant(cx, command).await,
+            Self::ProviderAccess(command) => provider_access::run(cx, command).await,
+            Self::BreakGlass(command) => break_glass::run(cx, command).await,
             Self::FederationAudit(command) => audit::of_federation(cx, command).await,
             Self::Completion { shell } => manual::completion(cx, shell),
             Self::Man { directory } => manual::pages(&directory),

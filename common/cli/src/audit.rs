@@ -49,7 +49,8 @@ pub struct Which {
     until: Option<String>,
 }
 
-const COLUMNS: &[Column] = &[
+/// A row of an audit.
+pub(crate) const COLUMNS: &[Column] = &[
     number("SEQ", |r| r.text("/seq")),
     column("WHEN", |r| r.age("/at")),
     column("ACTOR", |r| r.id("/actor/id")),

@@ -335,13 +335,14 @@ pub fn short(id: &str) -> Cow<'_, str> {
 
 fn tint(text: &str) -> Option<Color> {
     Some(match text {
-        "active" | "healthy" | "running" | "ok" | "fresh" | "connected" | "granted" | "created" | "changed" => {
-            Color::Green
+        "active" | "healthy" | "running" | "ok" | "fresh" | "connected" | "granted" | "approved" | "created"
+        | "changed" => Color::Green,
+        "registered" | "requested" | "joining" | "draining" | "pending" | "waiting" | "stale" | "old" | "degraded"
+        | "partial" | "unknown" | "revoking" | "suspended" | "deleting" | "create" | "change" | "skipped" => {
+            Color::Yellow
         }
-        "registered" | "joining" | "draining" | "pending" | "waiting" | "stale" | "old" | "degraded" | "partial"
-        | "unknown" | "revoking" | "suspended" | "deleting" | "create" | "change" | "skipped" => Color::Yellow,
         "unreachable" | "failed" | "fenced" | "denied" | "expired" | "quarantined" | "disconnected" => Color::Red,
-        "removed" | "released" | "revoked" | "stopped" | "deleted" => Color::DarkGrey,
+        "removed" | "released" | "revoked" | "stopped" | "ended" | "deleted" => Color::DarkGrey,
         text if text.starts_with("suspended") => Color::Yellow,
         _ => return None,
     })

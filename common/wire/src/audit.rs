@@ -53,6 +53,8 @@ pub enum Flag {
     Offline,
     /// By a process on the validated module.
     Fips,
+    /// By the provider's people, from outside the tenant.
+    Provider,
 }
 
 impl Flag {
@@ -62,12 +64,13 @@ impl Flag {
             Self::Continued => "continued",
             Self::Offline => "offline",
             Self::Fips => "fips",
+            Self::Provider => "provider",
         }
     }
 
     /// The flag of a word.
     pub fn parse(word: &str) -> Option<Self> {
-        [Self::Continued, Self::Offline, Self::Fips]
+        [Self::Continued, Self::Offline, Self::Fips, Self::Provider]
             .into_iter()
             .find(|flag| flag.as_str() == word)
     }

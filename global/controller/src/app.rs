@@ -1,6 +1,7 @@
 //! What every room is handed: one value, cheap to clone.
 use crate::{
     audit::{self, Refusals},
+    break_glass::EndBreakGlass,
     federation::{self, Federation},
     gate::Rates,
     instances::{self, Instances, Leader},
@@ -28,6 +29,7 @@ const CHANNELS: &[&str] = &[
     federation::REQUESTS,
     "gc_access",
     "gc_audit",
+    "gc_break_glass",
     "gc_entitlement",
     "gc_invitation",
     "gc_membership",
@@ -156,6 +158,8 @@ impl App {
             let (mailer, nudge) = (Mailer(app.clone()), self.mail_nudge.clone());
             life.track(run_reconciler(mailer, nudge, ambient.clone(), stop.clone()));
         }
+        let over = EndBreakGlass(app.clone());
+        life.track(run_reconciler(over, self.leader.job(), ambient.clone(), stop.clone()));
         life.track(run_reconciler(Swept(app), self.leader.job(), ambient, stop));
         federation::background(self, life);
     }

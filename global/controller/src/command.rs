@@ -12,6 +12,7 @@ use crate::{
 use anyhow::{Context, bail};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use exarch_common_authz::{Role, Scope, UnknownRole};
 use exarch_common_base::{Ambient, ExposeSecret, SecretSlice, SecretString};
 use exarch_common_crypto::{password::Hasher, seal::Sealer};
 use exarch_common_http::openapi_json;
@@ -48,6 +49,20 @@ enum Action {
         #[arg(long, requires = "password_stdin")]
         email: Option<Email>,
         /// Read the owner's password from standard input.
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Make somebody one of the provider's people; what takes two, as an emergency access, needs a second one.
+    AddStaff {
+        #[command(flatten)]
+        config: Config,
+        /// Address of the person.
+        #[arg(long)]
+        email: Email,
+        /// The role over the federation: system-admin or provider-operator.
+        #[arg(long, value_parser = over_the_federation)]
+        role: Role,
+        /// Make an account, whose password is read from standard input.
         #[arg(long)]
         password_stdin: bool,
     },
@@ -126,6 +141,17 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             email,
             password_stdin: _,
         }) => set_up(config.load()?, email).await,
+        Some(Action::AddStaff {
+            config,
+            email,
+            role,
+            password_stdin,
+        }) => {
+            let password = password_stdin.then(password_from_stdin).transpose()?;
+            let app = opened(config.load()?).await?;
+            let user = setup::add_staff(&app, email, role, password).await?;
+            say(&format!("{user} is {role}\n"))
+        }
         Some(Action::ResetSecondFactor { config, email }) => {
             let app = opened(config.load()?).await?;
             let user = setup::reset_second_factor(&app, &email).await?;
@@ -150,6 +176,14 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
         Some(Action::Config(ConfigAction::Show { config, effective: _ })) => {
             say(&settings::show_effective(&config.load()?)?)
         }
+    }
+}
+
+fn over_the_federation(name: &str) -> Result<Role, String> {
+    let role: Role = name.parse().map_err(|e: UnknownRole| e.to_string())?;
+    match role.scope() {
+        Scope::System => Ok(role),
+        other => Err(format!("{role} is a role of {other} scope")),
     }
 }
 

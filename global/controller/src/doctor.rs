@@ -1,5 +1,6 @@
 //! What can be wrong with a controller, looked at without serving.
 use crate::{
+    break_glass,
     command::Secrets,
     keys::{Keys, KeysError},
     settings::Settings,
@@ -32,9 +33,26 @@ pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>)
     let app = direct.clone().or_else(|| Some(subjects.first()?.settings.clone()));
     found.extend(database(Schema::Global, subjects, direct, || ambient.now()).await);
     if let Some(app) = app {
-        found.extend(keys(ambient, &settings, app).await);
+        found.extend(keys(ambient, &settings, app.clone()).await);
+        found.push(emergencies(ambient, app).await);
     }
     found
+}
+
+/// Whether anybody could approve an emergency access: it takes two people.
+async fn emergencies(ambient: &Ambient, app: PoolSettings) -> Finding {
+    let check = "break_glass";
+    let pool = AppPool::lazy(app.max_connections(1));
+    let counted = break_glass::all_approvers(&pool, ambient.now()).await;
+    pool.close().await;
+    match counted {
+        Ok(approvers @ (0 | 1)) => Finding::ok(
+            check,
+            format!("there is no break-glass: it takes two people who may approve, and the federation has {approvers}"),
+        ),
+        Ok(approvers) => Finding::ok(check, format!("{approvers} people may approve an emergency access")),
+        Err(error) => Finding::unknown(check, error.told()),
+    }
 }
 
 fn subjects(settings: &Settings) -> anyhow::Result<(Vec<Subject>, Option<PoolSettings>)> {

@@ -4,7 +4,8 @@
 //! what ends a session ends it here at once. A token's roles are never believed: they are read from the database.
 use crate::{
     app::App,
-    memberships::{self, Seat},
+    break_glass,
+    memberships::{self, Emergency, Seat},
     sessions::{self, Session},
     settings,
 };
@@ -13,7 +14,9 @@ use axum::{
     extract::FromRequestParts,
     http::{header, request::Parts},
 };
-use exarch_common_authz::{Action, Binding, Caller, On, Permit, Principal, Refusal, Role, Scope, Target, policy};
+use exarch_common_authz::{
+    Action, Binding, Caller, On, PermissionSet, Permit, Principal, Refusal, Role, Scope, Target, policy,
+};
 use exarch_common_base::{DecisionId, RequestId, TenantId, UserId};
 use exarch_common_http::{
     Problem, RequestContext, RouteKind,
@@ -22,7 +25,7 @@ use exarch_common_http::{
     watch::{Again, Watches},
 };
 use exarch_common_pg::{Clusters, TenantContext};
-use exarch_common_wire::audit::{Actor, Entry, Outcome, PROVIDER, Source};
+use exarch_common_wire::audit::{Actor, Entry, Flag, Outcome, PROVIDER, Source};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 use time::OffsetDateTime;
@@ -43,7 +46,11 @@ impl exarch_common_http::Gate for PublicGate {
             }
         };
         let app = &self.0;
-        let who = sessions::authenticate(app, parts).await?;
+        let of_tenant = permission.is_none_or(|permission| permission.scope() != Scope::System);
+        let who = Who {
+            from_outside: !of_tenant,
+            ..sessions::authenticate(app, parts).await?
+        };
         if let Some(tenant) = who.tenant() {
             // a stream that looks again by itself is no request of the tenant's
             if parts.extensions.get::<Again>().is_none() {
@@ -58,7 +65,10 @@ impl exarch_common_http::Gate for PublicGate {
             };
             policy::allows(&who.caller, permission, target).map_err(|refusal| who.refused(app, &refusal))?;
         }
-        let of_tenant = permission.is_none_or(|permission| permission.scope() != Scope::System);
+        // the one row of a stream is that of its beginning
+        if of_tenant && parts.extensions.get::<Again>().is_none() {
+            break_glass::accessed(app, &who, parts).await?;
+        }
         parts.extensions.insert(Asking {
             tenant: who.tenant().filter(|_| of_tenant).unwrap_or(PROVIDER),
             caller: who.user().to_string(),
@@ -179,6 +189,8 @@ pub struct Who {
     caller: Caller,
     standing: Arc<Standing>,
     origin: Origin,
+    /// By a route over the federation: what is done to a tenant is then done from outside it.
+    from_outside: bool,
 }
 
 /// What was found about a person.
@@ -215,6 +227,7 @@ impl Who {
             caller: caller.bindings(staff.chain(seat).collect::<Vec<_>>()).build(now),
             origin: Origin::of(parts)?,
             standing: Arc::new(standing),
+            from_outside: false,
         })
     }
 
@@ -236,6 +249,17 @@ impl Who {
     /// The place in the tenant in force, if there is one.
     pub fn seat(&self) -> Option<&Seat> {
         self.standing.seat.as_ref()
+    }
+
+    /// The tenant in force and the break-glass by which the person is in it, of somebody who came by one.
+    pub fn emergency(&self) -> Option<(TenantId, Emergency)> {
+        let seat = self.seat()?;
+        Some((seat.tenant.id, seat.emergency?))
+    }
+
+    /// What the person may give to others in the tenant in force.
+    pub fn gives(&self) -> PermissionSet {
+        self.seat().map_or(PermissionSet::EMPTY, Seat::gives)
     }
 
     /// Roles over the federation that have not ended.
@@ -285,9 +309,16 @@ impl Who {
         Actor::new("user", self.user())
     }
 
-    /// An audit entry about what this person does by this request.
+    /// An audit entry about what this person does by this request. In a tenant's audit it says so if the person did it from
+    /// outside, or came in by break-glass: these rows are what the tenant reads of its provider.
     pub fn entry(&self, app: &App, tenant: TenantId, action: &str, target: (&str, impl ToString)) -> Entry {
-        self.origin.entry(app, tenant, self.actor(), action, target)
+        let mut entry = self.origin.entry(app, tenant, self.actor(), action, target);
+        if self.from_outside && tenant != PROVIDER {
+            entry.flags.insert(Flag::Provider);
+        }
+        let emergency = self.emergency().filter(|(entered, _)| *entered == tenant);
+        entry.break_glass = emergency.map(|(_, emergency)| emergency.id.to_string());
+        entry
     }
 
     /// Asks the policy. A no is logged with its story, written to the audit and told with its decision id.
@@ -311,6 +342,8 @@ impl Who {
             (refusal.permission().scope().as_str(), on),
         );
         entry.decision = Some(decision);
+        // who is refused did nothing to the tenant
+        entry.flags.remove(&Flag::Provider);
         app.refusals.push(entry.ended(Outcome::Denied, why));
         Problem::from(refusal).decision(decision)
     }

@@ -4,6 +4,7 @@
 //! permit, its store. Rooms call each other's use cases, never each other's stores.
 pub mod app;
 pub mod audit;
+pub mod break_glass;
 pub mod command;
 pub mod device;
 pub mod doctor;

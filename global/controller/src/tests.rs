@@ -218,6 +218,7 @@ impl World {
             id: self.app.ambient.id(),
             user,
             tenant,
+            break_glass: None,
             kind: SessionKind::Token,
             amr: ["pwd", "otp", "mfa"].map(String::from).into(),
             auth_time: now,

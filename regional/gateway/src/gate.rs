@@ -11,7 +11,7 @@ use crate::{
 };
 use axum::http::request::Parts;
 use exarch_common_authz::{Action, Caller, Clusters, Permit, Refusal, Scope, Target, policy};
-use exarch_common_base::{Ambient, DecisionId, TenantId};
+use exarch_common_base::{Ambient, BreakGlassId, DecisionId, TenantId};
 use exarch_common_http::{
     Problem, RouteKind,
     repeats::{Answers, Asking},
@@ -99,6 +99,8 @@ pub fn nothing_here() -> Problem {
 pub struct UserCaller {
     pub(crate) caller: Caller,
     pub(crate) tenant: TenantId,
+    /// By which a person of the provider is in the tenant.
+    pub(crate) break_glass: Option<BreakGlassId>,
     pub(crate) decided_offline: bool,
     pub(crate) ids: Ambient,
     pub(crate) origin: Origin,

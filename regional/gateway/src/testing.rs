@@ -168,6 +168,7 @@ impl World {
             user,
             roles: Vec::new(),
             until: None,
+            break_glass: None,
         };
         self.alter(tenant, |tenant| {
             tenant.users.push(User {

@@ -97,6 +97,7 @@ async fn every_change_has_its_row_and_the_chains_are_whole() {
         [
             "user.create",
             "membership.grant",
+            "tenant.create",
             "session.begin",
             "session.begin",
             "user.create",

@@ -6,6 +6,8 @@ mod audit;
 #[cfg(test)]
 mod background;
 #[cfg(test)]
+mod break_glass;
+#[cfg(test)]
 mod breaks;
 #[cfg(test)]
 mod conventions;

@@ -264,6 +264,7 @@ async fn the_description_says_of_every_creating_route_what_its_repeat_is_answere
     assert_eq!(
         creating,
         [
+            "/v1/break-glass same-answer",
             "/v1/me/totp secret-already-shown",
             "/v1/regions secret-already-shown",
             "/v1/regions/{slug}/join-token secret-already-shown",

@@ -152,6 +152,8 @@ async fn what_is_no_role_is_refused_by_name() {
         .problem(409, "role-preset");
     admin.delete("/v1/roles/auditor").await.problem(409, "role-preset");
     admin.delete("/v1/roles/nobodys").await.problem(404, "role-not-found");
+    // ids made in one millisecond have no order
+    world.clock.advance(std::time::Duration::from_millis(2));
     // One of cluster scope is not given in the whole tenant.
     let body = json!({"name": "runner", "scope": "cluster", "permissions": ["workload.start"]});
     admin.post("/v1/roles", body).await.status(201);

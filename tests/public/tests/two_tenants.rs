@@ -22,6 +22,7 @@ struct Scene {
     membership: String,
     entitlement: String,
     invitation: String,
+    break_glass: String,
 }
 
 fn probe(route: &str, scene: &Scene) -> Option<Probe> {
@@ -32,10 +33,26 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         membership,
         entitlement,
         invitation,
+        break_glass,
     } = scene;
     let of_tenant = format!("/v1/tenants/{tenant}");
     Some(match route {
-        "GET /v1/users" | "GET /v1/audit" | "GET /v1/invitations" | "GET /v1/roles" => Own,
+        "GET /v1/users" | "GET /v1/audit" | "GET /v1/invitations" | "GET /v1/roles" | "GET /v1/provider-access" => Own,
+        "POST /v1/provider-access/{id}/end" => {
+            Hidden(format!("/v1/provider-access/{break_glass}/end"), json!({"reason": "x"}))
+        }
+        "GET /v1/break-glass" => Staff("/v1/break-glass".into(), Value::Null),
+        "POST /v1/break-glass" => Staff(
+            "/v1/break-glass".into(),
+            json!({"tenant": tenant, "reason": "x", "ticket": "x", "minutes": 5}),
+        ),
+        "GET /v1/break-glass/{id}" | "POST /v1/break-glass/{id}/approve" => Staff(
+            route.split_once(' ').unwrap_or_default().1.replace("{id}", break_glass),
+            Value::Null,
+        ),
+        "POST /v1/break-glass/{id}/deny" | "POST /v1/break-glass/{id}/end" => {
+            Staff(route[5..].replace("{id}", break_glass), json!({"reason": "x"}))
+        }
         "POST /v1/roles" => Nobodys,
         "GET /v1/roles/{name}" | "DELETE /v1/roles/{name}" => Hidden("/v1/roles/of-north".into(), Value::Null),
         "PATCH /v1/roles/{name}" => Hidden("/v1/roles/of-north".into(), json!({"permissions": ["user.list"]})),
@@ -150,14 +167,7 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
     })
 }
 
-async fn send(client: &Client, method: &str, path: &str, body: &Value) -> super::world::Answer {
-    let body = (!body.is_null()).then(|| body.to_string());
-    client.send(method, path, body).await
-}
-
-#[tokio::test]
-async fn what_is_one_tenants_never_shows_to_another() {
-    let world = World::new().await;
+async fn scene(world: &World) -> (Scene, Client, Value) {
     world.region("eu-north").await;
     let (tenant, north) = world.tenant("north").await;
     let (user, _) = world.member(&north, "member@north.example", &["read-only"]).await;
@@ -167,15 +177,46 @@ async fn what_is_one_tenants_never_shows_to_another() {
     let memberships = north.get("/v1/tenants/north/memberships").await.ok();
     let invite = json!({"email": "guest@north.example", "display_name": "Guest", "roles": ["read-only"]});
     let invitation = north.post("/v1/users", invite).await.status(202);
+    let role = json!({"name": "of-north", "permissions": ["user.list"]});
+    north.post("/v1/roles", role).await.status(201);
     let scene = Scene {
         invitation: invitation["id"].as_str().unwrap().to_owned(),
-        tenant: tenant.clone(),
-        user: user.clone(),
+        break_glass: break_glass(world, &tenant).await,
+        tenant,
+        user,
         membership: memberships["items"][0]["id"].as_str().unwrap().to_owned(),
         entitlement: entitlement["id"].as_str().unwrap().to_owned(),
     };
-    let role = json!({"name": "of-north", "permissions": ["user.list"]});
-    north.post("/v1/roles", role).await.status(201);
+    (scene, north, memberships)
+}
+
+/// A request of the owner's that waits.
+async fn break_glass(world: &World, tenant: &str) -> String {
+    let id: exarch_common_base::BreakGlassId = world.app.ambient.id();
+    let mut conn = world.db().superuser().await;
+    sqlx::query(
+        "INSERT INTO gc.break_glass (tenant_id, id, requester, mode, reason, ticket, minutes, rescue, requested_at)
+         SELECT $1::text::uuid, $2, first_owner, 'read', 'r', 't', 5, false, $3 FROM gc.installation",
+    )
+    .bind(tenant.trim_start_matches("ten_").to_owned())
+    .bind(id.uuid())
+    .bind(world.app.ambient.now())
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    id.to_string()
+}
+
+async fn send(client: &Client, method: &str, path: &str, body: &Value) -> super::world::Answer {
+    let body = (!body.is_null()).then(|| body.to_string());
+    client.send(method, path, body).await
+}
+
+#[tokio::test]
+async fn what_is_one_tenants_never_shows_to_another() {
+    let world = World::new().await;
+    let (scene, north, memberships) = scene(&world).await;
+    let (tenant, user) = (scene.tenant.clone(), scene.user.clone());
     let (_, south) = world.tenant("south").await;
     let mut unprobed = BTreeSet::new();
     for entry in &world.table {
@@ -204,7 +245,8 @@ async fn what_is_one_tenants_never_shows_to_another() {
                 let nothing = path
                     .replace(&tenant, "nowhere")
                     .replace(&user, "usr_00000000000000000000000000000000")
-                    .replace(&scene.invitation, "inv_00000000000000000000000000000000");
+                    .replace(&scene.invitation, "inv_00000000000000000000000000000000")
+                    .replace(&scene.break_glass, "bgl_00000000000000000000000000000000");
                 let never = send(&south, method, &nothing, &body).await;
                 assert_eq!(
                     (answer.json()["type"].clone(), never.code),
@@ -221,6 +263,31 @@ async fn what_is_one_tenants_never_shows_to_another() {
     // nothing of all that changed anything
     let after = north.get("/v1/tenants/north/memberships").await.ok();
     assert_eq!(after, memberships);
+}
+
+/// Authority over the federation is no sight of what is a tenant's.
+#[tokio::test]
+async fn staff_without_a_place_in_a_tenant_read_none_of_its_rows() {
+    let world = World::new().await;
+    let (scene, ..) = scene(&world).await;
+    let owner = world.owner().await;
+    for entry in &world.table {
+        let route = format!("{} {}", entry.method, entry.path);
+        let answer = match probe(&route, &scene) {
+            Some(Probe::Own) => owner.get(&entry.path).await,
+            Some(Probe::Hidden(path, body)) => {
+                let answer = send(&owner, entry.method.as_str(), &path, &body).await;
+                assert!(matches!(answer.code, 403 | 404), "{route}: {}", answer.text);
+                answer
+            }
+            // accounts belong to no tenant, and whoever finds one learns of no tenant by it
+            Some(Probe::Staff(path, _)) if entry.method == "GET" => owner.get(&path).await,
+            _ => continue,
+        };
+        for row in [&scene.membership, &scene.invitation, "of-north", "guest@north.example"] {
+            assert!(!answer.text.contains(row), "{route} tells of {row}: {}", answer.text);
+        }
+    }
 }
 
 #[tokio::test]

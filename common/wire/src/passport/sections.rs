@@ -1,7 +1,7 @@
 //! What the sections of a passport hold.
 use super::{Entry, Refusal, from_cbor, to_cbor};
 use crate::{federation::AuthorityKey, user_token::Version};
-use exarch_common_base::{EntitlementId, MembershipId, SessionId, Slug, TenantId, UserId};
+use exarch_common_base::{BreakGlassId, EntitlementId, MembershipId, SessionId, Slug, TenantId, UserId};
 use exarch_common_crypto::hash::sha256;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -125,6 +125,9 @@ pub struct Membership {
     pub roles: Vec<String>,
     /// Seconds since 1970; open when absent.
     pub until: Option<i64>,
+    /// The approved break-glass that it is: of the provider's staff, with roles that no other membership has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<BreakGlassId>,
 }
 
 /// The sections that this version knows, read.

@@ -1,4 +1,5 @@
-//! `GET /v1/audit` (the tenant in force) and `GET /v1/federation-audit` (the provider).
+//! `GET /v1/audit` (the tenant in force), `GET /v1/provider-access` (what of it the provider did) and `GET /v1/federation-audit`
+//! (the provider).
 use super::store;
 use crate::{
     app::App,
@@ -18,6 +19,11 @@ use uuid::Uuid;
 
 pub fn routes(api: Api<App>) -> Api<App> {
     api.lists(needs::<perm::audit::List>(), &["gc_audit"], routes!(of_tenant))
+        .lists(
+            needs::<perm::provider_access::Read>(),
+            &["gc_audit"],
+            routes!(provider_access),
+        )
         .lists(
             needs::<perm::federation_audit::Read>(),
             &["gc_audit"],
@@ -137,6 +143,20 @@ async fn of_tenant(State(app): State<App>, who: Who, list: List<Filter>) -> Resu
     Ok(Json(rows))
 }
 
+/// What the provider's people did to the tenant in force, and in it by emergency access, newest first. Every row is one of the
+/// tenant's audit.
+#[utoipa::path(get, path = "/v1/provider-access", operation_id = "listProviderAccess", tag = "provider-access",
+    params(PageQuery), responses((status = 200, description = "Rows of the tenant's audit", body = Page<RowOut>)))]
+async fn provider_access(State(app): State<App>, who: Who, list: List) -> Result<Json<Page<RowOut>>, Problem> {
+    let tenant = who.tenant_in_force()?;
+    let _permit = who.check::<perm::provider_access::Read>(&app, Target::Tenant(tenant))?;
+    let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
+    let (before, limit) = (before(list.page.after), list.page.limit);
+    let rows = store::provider_access(tx.conn(), tenant.uuid(), before, i64::from(limit) + 1).await?;
+    tx.rollback().await?;
+    Ok(Json(paged(rows, limit)))
+}
+
 /// What the provider's people and processes did, newest first.
 #[utoipa::path(get, path = "/v1/federation-audit", operation_id = "listFederationAudit", tag = "audit",
     params(PageQuery, Filter),
@@ -155,9 +175,7 @@ async fn page(
     tenant: Uuid,
     list: &List<Filter>,
 ) -> Result<Page<RowOut>, exarch_common_pg::DbError> {
-    // the number of the last row, in the form of an id
-    let before = list.page.after.map_or(i64::MAX, |PageToken(at)| at.as_u128() as i64);
-    let limit = list.page.limit;
+    let (before, limit) = (before(list.page.after), list.page.limit);
     let (conn, _) = tx.recording();
     let rows = store::page(
         conn,
@@ -167,6 +185,15 @@ async fn page(
         i64::from(limit) + 1,
     )
     .await?;
+    Ok(paged(rows, limit))
+}
+
+/// Below which number a page begins: a page's token is the number of its last row, in the form of an id.
+fn before(after: Option<PageToken>) -> i64 {
+    after.map_or(i64::MAX, |PageToken(at)| at.as_u128() as i64)
+}
+
+fn paged(rows: Vec<Row>, limit: u16) -> Page<RowOut> {
     let (rows, next) = split(rows, limit, |row| Uuid::from_u128(row.seq.into()));
-    Ok(Page::new(rows.into_iter().map(RowOut::from).collect(), next))
+    Page::new(rows.into_iter().map(RowOut::from).collect(), next)
 }

@@ -2,6 +2,7 @@ use exarch_common_base::TenantId;
 use exarch_common_pg::{DbError, SystemTx, TenantTx};
 use exarch_common_wire::audit::{Actor, Entry, Flag, Head, Outcome, Row, Source};
 use sqlx::PgConnection;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
 /// A transaction in which something is recorded.
@@ -91,29 +92,35 @@ pub async fn append(conn: &mut PgConnection, entry: &Entry, prev: &Head, next: &
     Ok(())
 }
 
-/// Rows of the tenant in force with a number below `before`, newest first.
-pub async fn page(
-    conn: &mut PgConnection,
-    tenant: Uuid,
-    before: i64,
-    action: Option<&str>,
-    limit: i64,
-) -> Result<Vec<Row>, DbError> {
-    let rows = sqlx::query!(
-        "SELECT tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id, outcome, reason,
-                before, after, decision_id, request_id, address, user_agent, break_glass_id, flags, prev_hash, hash
-           FROM gc.audit WHERE tenant_id = $1 AND seq < $2 AND ($3::text IS NULL OR action = $3)
-          ORDER BY seq DESC LIMIT $4",
-        tenant,
-        before,
-        action,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Row {
+/// A row as stored.
+struct Stored {
+    tenant_id: Uuid,
+    seq: i64,
+    id: Uuid,
+    at: OffsetDateTime,
+    actor_kind: String,
+    actor_id: String,
+    on_behalf_of: Option<String>,
+    action: String,
+    target_kind: String,
+    target_id: String,
+    outcome: String,
+    reason: Option<String>,
+    before: Option<serde_json::Value>,
+    after: Option<serde_json::Value>,
+    decision_id: Option<String>,
+    request_id: Option<String>,
+    address: Option<String>,
+    user_agent: Option<String>,
+    break_glass_id: Option<String>,
+    flags: Vec<String>,
+    prev_hash: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl From<Stored> for Row {
+    fn from(row: Stored) -> Self {
+        Self {
             entry: Entry {
                 id: row.id.into(),
                 tenant: row.tenant_id.into(),
@@ -143,6 +150,52 @@ pub async fn page(
             seq: row.seq as u64,
             prev_hash: hash_of(&row.prev_hash),
             hash: hash_of(&row.hash),
-        })
-        .collect())
+        }
+    }
+}
+
+/// Rows of the tenant in force with a number below `before`, newest first.
+pub async fn page(
+    conn: &mut PgConnection,
+    tenant: Uuid,
+    before: i64,
+    action: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Row>, DbError> {
+    let rows = sqlx::query_as!(
+        Stored,
+        "SELECT tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id, outcome, reason,
+                before, after, decision_id, request_id, address, user_agent, break_glass_id, flags, prev_hash, hash
+           FROM gc.audit WHERE tenant_id = $1 AND seq < $2 AND ($3::text IS NULL OR action = $3)
+          ORDER BY seq DESC LIMIT $4",
+        tenant,
+        before,
+        action,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Row::from).collect())
+}
+
+/// The same, of what the provider did.
+pub async fn provider_access(
+    conn: &mut PgConnection,
+    tenant: Uuid,
+    before: i64,
+    limit: i64,
+) -> Result<Vec<Row>, DbError> {
+    let rows = sqlx::query_as!(
+        Stored,
+        "SELECT tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id, outcome, reason,
+                before, after, decision_id, request_id, address, user_agent, break_glass_id, flags, prev_hash, hash
+           FROM gc.audit WHERE tenant_id = $1 AND seq < $2 AND (break_glass_id IS NOT NULL OR 'provider' = ANY (flags))
+          ORDER BY seq DESC LIMIT $3",
+        tenant,
+        before,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(Row::from).collect())
 }

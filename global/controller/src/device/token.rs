@@ -233,6 +233,7 @@ async fn give(app: &App, origin: &Origin, tx: &mut SystemTx, approved: Approved)
         id: app.ambient.id(),
         user: approved.user,
         tenant: approved.tenant,
+        break_glass: None,
         kind: SessionKind::Token,
         amr: approved.amr,
         auth_time: approved.auth_time,

@@ -111,7 +111,7 @@ async fn run(app: &App, who: &Who, seat: &Seat, slug: &Slug) -> Result<RegionTok
             sxp: session.expires_at.unix_timestamp(),
             ten_v,
         }),
-        bg: None,
+        bg: session.break_glass.map(|grant| grant.to_string()),
         cnf: None,
     };
     let signer = app.keys.signer(now).map_err(|e| Problem::internal(&e))?;

@@ -85,10 +85,7 @@ async fn find(app: &App, tx: &mut TenantTx, token: &Token) -> Result<Standing, P
     let inviter = memberships::seat_in(app, tx, invitation.invited_by).await?;
     let inviter = inviter.ok_or_else(over)?;
     let active = users::find(app, tx.conn(), invitation.invited_by).await?;
-    let held = inviter
-        .roles
-        .iter()
-        .fold(PermissionSet::EMPTY, |held, role| held.union(role.permissions()));
+    let held = inviter.gives();
     let roles = roles::resolve(tx, &invitation.roles).await?;
     let needed = roles
         .iter()

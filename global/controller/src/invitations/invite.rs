@@ -39,6 +39,10 @@ pub async fn invite(app: &App, who: &Who, tenant: TenantId, new: New, once: Once
     let index = app.keys.email_index(new.email.as_str());
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let roles = roles::grantable(&mut tx, &new.roles, new.held).await?;
+    let own = super::brief(app, tx.conn(), who.user()).await?;
+    if own.is_some_and(|own| own.email == new.email.as_str()) {
+        return Err(memberships::own());
+    }
     if memberships::has_address(&mut tx, &index, now).await? {
         return Err(Problem::conflict("already-a-member").detail("Somebody with this address is a member already."));
     }

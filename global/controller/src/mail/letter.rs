@@ -33,6 +33,20 @@ pub enum Letter {
         #[serde(with = "time::serde::timestamp")]
         until: OffsetDateTime,
     },
+    /// Somebody of the provider will come into a tenant that nobody administers.
+    Rescue {
+        /// A member.
+        user: UserId,
+        /// The tenant's name.
+        tenant: String,
+        /// Why.
+        reason: String,
+        /// Where it is written down.
+        ticket: String,
+        /// When.
+        #[serde(with = "time::serde::timestamp")]
+        from: OffsetDateTime,
+    },
 }
 
 impl std::fmt::Debug for Letter {
@@ -71,6 +85,22 @@ impl Letter {
                     "You are invited to work in \"{tenant}\".\n\nAccept here, within a day:\n{base}/invite#{}\n\n\
                      If you do not expect this, do nothing.\n",
                     token.expose_secret()
+                ),
+            },
+            Self::Rescue {
+                tenant,
+                reason,
+                ticket,
+                from,
+                ..
+            } => Written {
+                subject: "Your provider will enter your organisation".to_owned(),
+                text: format!(
+                    "\"{tenant}\" has nobody left to administer it. From {} UTC on somebody of the provider has access to it \
+                     for at most an hour, to name an administrator. Two people of the provider have approved it.\n\n\
+                     Reason: {reason}\nTicket: {ticket}\n\nEverything that is done stands in the organisation's audit. If this \
+                     is wrong, tell your provider before then.\n",
+                    stamp(*from)
                 ),
             },
             Self::Locked { until, .. } => Written {

@@ -109,7 +109,9 @@ async fn receiver(app: &App, tx: &mut SystemTx, letter: &Letter) -> anyhow::Resu
             let wait = limit::may_send(app, tx.conn(), &index, "invitation").await?;
             Ok(wait.map_or_else(|| Receiver::Now(to.clone()), Receiver::Later))
         }
-        Letter::Locked { user, .. } => Ok(Receiver::of(users::find(app, tx.conn(), *user).await?)),
+        Letter::Locked { user, .. } | Letter::Rescue { user, .. } => {
+            Ok(Receiver::of(users::find(app, tx.conn(), *user).await?))
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 use crate::{app::App, gate::Who, memberships, sign_in::TenantName, users};
 use axum::extract::State;
 use exarch_common_authz::{Role, TenantState};
-use exarch_common_base::{SessionId, Slug, TenantId, UserId};
+use exarch_common_base::{BreakGlassId, SessionId, Slug, TenantId, UserId};
 use exarch_common_http::{Api, Json, Problem, RouteKind};
 use exarch_common_pg::SystemTx;
 use serde::Serialize;
@@ -24,6 +24,9 @@ struct Me {
     tenants: Vec<TenantName>,
     /// Roles in the tenant in force.
     roles: Vec<String>,
+    /// By which you are in the tenant in force, when you do not belong to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    break_glass: Option<MyBreakGlass>,
     session: MySession,
     /// Roles over the federation: the provider's people only.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -49,6 +52,15 @@ struct MyTenant {
     /// `active`, `suspended(billing)`, …
     #[schema(value_type = String)]
     state: TenantState,
+}
+
+#[derive(Serialize, ToSchema)]
+struct MyBreakGlass {
+    #[schema(value_type = String, pattern = "^bgl_[0-9a-f]{32}$")]
+    id: BreakGlassId,
+    /// When it is over by itself.
+    #[serde(with = "time::serde::rfc3339::option")]
+    until: Option<OffsetDateTime>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -95,6 +107,12 @@ async fn handler(State(app): State<App>, who: Who) -> Result<Json<Me>, Problem> 
             .iter()
             .map(|role| role.name().to_owned())
             .collect(),
+        break_glass: who.seat().and_then(|seat| {
+            Some(MyBreakGlass {
+                id: seat.emergency?.id,
+                until: seat.until,
+            })
+        }),
         session: MySession {
             id: session.id,
             kind: session.kind.as_str(),

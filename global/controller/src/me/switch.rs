@@ -31,13 +31,15 @@ struct SwitchTenant {
     tenant: TenantKey,
 }
 
-/// Puts another of your tenants in force.
+/// Puts another of your tenants in force, or one to which you have emergency access.
 #[utoipa::path(post, path = "/v1/me/tenant", operation_id = "switchTenant", tag = "me", request_body = SwitchTenant,
     responses((status = 200, description = "The tenant is in force, with a new cookie or a new pair", body = Answer),
               (status = 403, description = "The tenant asks for a second factor, and this session has none"),
               (status = 404, description = "You have no place in that tenant")))]
 async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenant>) -> Result<Response, Problem> {
-    let seats = memberships::seats(&app, who.user()).await?;
+    let mut seats = memberships::seats(&app, who.user()).await?;
+    // a member comes as one
+    seats.extend(memberships::emergencies(&app, who.user()).await?);
     let seat = seats
         .into_iter()
         .find(|seat| input.tenant.names(seat.tenant.id, &seat.tenant.slug))
@@ -47,9 +49,14 @@ async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenan
         return Err(Problem::forbidden("second-factor-needed")
             .detail("This tenant asks for a second factor, and you signed in without one: sign in again."));
     }
+    let emergency = seat.emergency.map(|emergency| emergency.id);
+    // it ends with the break-glass by which it is there
+    let end = seat.until.filter(|_| emergency.is_some());
     let new = Session {
         id: app.ambient.id(),
         tenant: Some(seat.tenant.id),
+        break_glass: emergency,
+        expires_at: end.map_or(old.expires_at, |end| end.min(old.expires_at)),
         ..old.clone()
     };
     let staff = who.staff_roles(app.ambient.now());
@@ -66,8 +73,14 @@ async fn handler(State(app): State<App>, who: Who, Json(input): Json<SwitchTenan
     let user = user.ok_or_else(crate::gate::unauthenticated)?;
     // in the old tenant's audit that somebody left, in the new one's that somebody came
     let left = who.entry(&app, old.tenant.unwrap_or(PROVIDER), "session.end", ("session", old.id));
-    let came = who.entry(&app, seat.tenant.id, "session.begin", ("session", new.id));
-    let mut entries = [left, came.after(json!({ "kind": new.kind.as_str(), "amr": new.amr }))];
+    let mut came = who.entry(&app, seat.tenant.id, "session.begin", ("session", new.id));
+    came.break_glass = emergency.map(|grant| grant.to_string());
+    let mut entries = vec![left, came.after(json!({ "kind": new.kind.as_str(), "amr": new.amr }))];
+    if let Some(grant) = emergency {
+        let mut entered = who.entry(&app, PROVIDER, "break_glass.enter", ("break-glass", grant));
+        entered.break_glass = Some(grant.to_string());
+        entries.push(entered.after(json!({ "tenant": seat.tenant.id })));
+    }
     // chains are always taken in one order, so that two who cross do not wait for each other
     entries.sort_by_key(|entry| entry.tenant);
     for entry in &entries {

@@ -50,7 +50,7 @@ struct Grant {
 #[utoipa::path(post, path = "/v1/tenants/{id}/memberships", operation_id = "grantMembership", tag = "memberships",
     params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force")), request_body = Grant,
     responses((status = 201, description = "The membership", body = MembershipOut),
-              (status = 403, description = "You do not hold what the roles hold"),
+              (status = 403, description = "You do not hold what the roles hold, or it is yourself"),
               (status = 409, description = "The person is a member already")))]
 async fn handler(
     State(app): State<App>,
@@ -60,10 +60,10 @@ async fn handler(
     Json(input): Json<Grant>,
 ) -> Result<Kept, Problem> {
     let tenant = key.of_seat(&who)?;
-    let permit = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
+    let _permit = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
     check(input.until, input.regions.as_deref(), app.ambient.now())?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
-    let roles = roles::grantable(&mut tx, &input.roles, permit.caller().tenant_wide()).await?;
+    let roles = roles::grantable(&mut tx, &input.roles, who.gives()).await?;
     let user = match (input.user_id, &input.email) {
         (Some(id), None) => users::find(&app, tx.conn(), id).await?,
         (None, Some(email)) => users::find_by_email(&app, tx.conn(), email).await?,
@@ -73,6 +73,9 @@ async fn handler(
         let pointer = if input.user_id.is_some() { "/user_id" } else { "/email" };
         refused(pointer, "names nobody who can sign in")
     })?;
+    if user.id == who.user() {
+        return Err(own());
+    }
     let new = New {
         user: user.id,
         roles,
@@ -91,6 +94,11 @@ async fn handler(
         .await?;
     passports::nudge(&app);
     Ok(kept)
+}
+
+/// Whoever came by break-glass does not stay by letting themselves in; everybody else is a member already.
+pub(crate) fn own() -> Problem {
+    Problem::forbidden("own-invitation").detail("Nobody brings themselves into a tenant: it takes another person.")
 }
 
 fn refused(pointer: &str, reason: &str) -> Problem {

@@ -9,11 +9,11 @@ mod store;
 mod update;
 
 pub use grant::New;
-pub(crate) use grant::add;
+pub(crate) use grant::{add, own};
 
-use crate::{app::App, second_factor};
-use exarch_common_authz::{BoundRole, Role, TenantState};
-use exarch_common_base::{MembershipId, RegionId, Slug, TenantId, UserId};
+use crate::{app::App, second_factor, sessions::Session};
+use exarch_common_authz::{BoundRole, PermissionSet, Role, TenantState};
+use exarch_common_base::{BreakGlassId, MembershipId, RegionId, Slug, TenantId, UserId};
 use exarch_common_http::{Api, Problem};
 use exarch_common_pg::{Clusters, DbError, TenantContext, TenantTx};
 use serde::Serialize;
@@ -41,17 +41,36 @@ pub struct TenantBrief {
 pub struct Seat {
     /// The tenant.
     pub tenant: TenantBrief,
-    /// The membership.
-    pub membership: MembershipId,
+    /// The membership; none of somebody who came by break-glass.
+    pub membership: Option<MembershipId>,
     /// Roles of tenant scope.
     pub roles: Vec<BoundRole>,
     /// Only these regions; all the tenant is entitled to when absent.
     pub regions: Option<Vec<RegionId>>,
     /// When it ends.
     pub until: Option<OffsetDateTime>,
+    /// The break-glass by which a person of the provider has it.
+    pub emergency: Option<Emergency>,
+}
+
+/// An approved break-glass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Emergency {
+    /// The grant.
+    pub id: BreakGlassId,
+    /// Whether it is for a tenant that nobody administers.
+    pub rescues: bool,
 }
 
 impl Seat {
+    /// What the person may give to others: what they hold; and, to a tenant that nobody administers, an administrator.
+    pub fn gives(&self) -> PermissionSet {
+        let rescue = self.emergency.filter(|emergency| emergency.rescues);
+        let more = rescue.map(|_| Role::TenantAdmin.permissions());
+        let roles = self.roles.iter().map(BoundRole::permissions);
+        roles.chain(more).fold(PermissionSet::EMPTY, PermissionSet::union)
+    }
+
     /// Whether the state of the tenant lets this person sign in and stay.
     pub fn may_sign_in(&self) -> bool {
         match self.tenant.state {
@@ -146,12 +165,62 @@ pub async fn seat(app: &App, tenant: TenantId, user: UserId) -> Result<Option<Se
     Ok(seat)
 }
 
-/// The place of a person in the tenant of a transaction that is open already.
+/// The place by which a session is in its tenant: of a member, or by the break-glass that it names and no other.
+///
+/// # Errors
+/// The database.
+pub async fn seat_of(app: &App, session: &Session) -> Result<Option<Seat>, DbError> {
+    let Some(tenant) = session.tenant else { return Ok(None) };
+    let Some(grant) = session.break_glass else {
+        return seat(app, tenant, session.user).await;
+    };
+    let context = TenantContext {
+        tenant,
+        clusters: Clusters::All,
+        actor: session.user.to_string(),
+    };
+    let mut tx = TenantTx::begin(&app.app_pool, &context).await?;
+    let seat = store::emergency(&mut tx, session.user, Some(grant), app.ambient.now()).await?;
+    tx.rollback().await?;
+    Ok(seat)
+}
+
+/// The place of a person in the tenant of a transaction that is open already, of a member or by break-glass.
 ///
 /// # Errors
 /// The database.
 pub(crate) async fn seat_in(app: &App, tx: &mut TenantTx, user: UserId) -> Result<Option<Seat>, DbError> {
-    store::seat(tx, user, app.ambient.now()).await
+    let now = app.ambient.now();
+    match store::seat(tx, user, now).await? {
+        Some(seat) => Ok(Some(seat)),
+        None => store::emergency(tx, user, None, now).await,
+    }
+}
+
+/// The places of a person by break-glass in which signing in is possible. Nobody comes into one but on purpose.
+///
+/// # Errors
+/// The database.
+pub async fn emergencies(app: &App, user: UserId) -> Result<Vec<Seat>, DbError> {
+    let mut seats = store::emergencies(&app.sweep_pool, user, app.ambient.now()).await?;
+    seats.retain(Seat::may_sign_in);
+    Ok(seats)
+}
+
+/// Whether somebody administers the transaction's tenant.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn is_administered(tx: &mut TenantTx, now: OffsetDateTime) -> Result<bool, DbError> {
+    store::is_administered(tx, now).await
+}
+
+/// Everybody who is a member of the transaction's tenant.
+///
+/// # Errors
+/// The database.
+pub(crate) async fn members(tx: &mut TenantTx, now: OffsetDateTime) -> Result<Vec<UserId>, DbError> {
+    store::members(tx, now).await
 }
 
 /// All places of a person in which signing in is possible, by slug.
@@ -164,13 +233,18 @@ pub async fn seats(app: &App, user: UserId) -> Result<Vec<Seat>, DbError> {
     Ok(seats)
 }
 
-/// The tenants a person belongs to, whether or not signing in to them is possible now.
+/// The tenants a person belongs to or is in by break-glass, whether or not signing in to them is possible now.
 ///
 /// # Errors
 /// The database.
 pub async fn tenants_of(app: &App, user: UserId) -> Result<Vec<TenantId>, DbError> {
-    let seats = store::seats(&app.sweep_pool, user, app.ambient.now()).await?;
-    Ok(seats.into_iter().map(|seat| seat.tenant.id).collect())
+    let now = app.ambient.now();
+    let mut seats = store::seats(&app.sweep_pool, user, now).await?;
+    seats.extend(store::emergencies(&app.sweep_pool, user, now).await?);
+    let mut tenants: Vec<_> = seats.into_iter().map(|seat| seat.tenant.id).collect();
+    tenants.sort_unstable();
+    tenants.dedup();
+    Ok(tenants)
 }
 
 /// All roles of a person as tokens name them: those of a place, and those over the federation.

@@ -1,7 +1,7 @@
-use super::{Membership, Seat, TenantBrief};
+use super::{Emergency, Membership, Seat, TenantBrief};
 use crate::roles::Stored;
-use exarch_common_authz::TenantState;
-use exarch_common_base::{MembershipId, TenantId, UserId};
+use exarch_common_authz::{Role, TenantState};
+use exarch_common_base::{BreakGlassId, MembershipId, TenantId, UserId};
 use exarch_common_pg::{DbError, SweepPool, SystemTx, TenantTx};
 use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
@@ -68,10 +68,11 @@ pub async fn seat(tx: &mut TenantTx, user: UserId, now: OffsetDateTime) -> Resul
     Ok(row.and_then(|row| {
         Some(Seat {
             tenant: brief(row.id, &row.slug, row.name, &row.state, row.second_factor_required)?,
-            membership: row.membership.into(),
+            membership: Some(row.membership.into()),
             roles: Stored::among(row.custom.0, &row.roles),
             regions: ids(row.regions),
             until: row.until_at,
+            emergency: None,
         })
     }))
 }
@@ -98,13 +99,91 @@ pub async fn seats(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Resul
         .filter_map(|row| {
             Some(Seat {
                 tenant: brief(row.id, &row.slug, row.name, &row.state, row.second_factor_required)?,
-                membership: row.membership.into(),
+                membership: Some(row.membership.into()),
                 roles: Stored::among(row.custom.0, &row.roles),
                 regions: ids(row.regions),
                 until: row.until_at,
+                emergency: None,
             })
         })
         .collect())
+}
+
+/// A place by an approved break-glass, as stored.
+struct EmergencyRow {
+    id: Uuid,
+    slug: String,
+    name: String,
+    state: String,
+    second_factor_required: bool,
+    break_glass: Uuid,
+    mode: String,
+    rescue: bool,
+    until_at: Option<OffsetDateTime>,
+}
+
+impl EmergencyRow {
+    fn seat(self) -> Option<Seat> {
+        let role = if self.mode == "write" {
+            Role::BgWrite
+        } else {
+            Role::BgRead
+        };
+        Some(Seat {
+            tenant: brief(self.id, &self.slug, self.name, &self.state, self.second_factor_required)?,
+            membership: None,
+            roles: vec![role.into()],
+            regions: None,
+            until: Some(self.until_at?),
+            emergency: Some(Emergency {
+                id: self.break_glass.into(),
+                rescues: self.rescue,
+            }),
+        })
+    }
+}
+
+/// The place that the person has in the transaction's tenant by break-glass: by this one, or by any.
+pub async fn emergency(
+    tx: &mut TenantTx,
+    user: UserId,
+    by: Option<BreakGlassId>,
+    now: OffsetDateTime,
+) -> Result<Option<Seat>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let row = sqlx::query_as!(
+        EmergencyRow,
+        "SELECT t.id, t.slug, t.name, t.state, t.second_factor_required, b.id AS break_glass, b.mode, b.rescue, b.until_at
+           FROM gc.break_glass b JOIN gc.tenant t ON t.id = b.tenant_id
+          WHERE b.tenant_id = $1 AND b.requester = $2 AND ($3::uuid IS NULL OR b.id = $3)
+            AND b.state = 'approved' AND b.from_at <= $4 AND b.until_at > $4
+          ORDER BY b.until_at DESC LIMIT 1",
+        tenant,
+        user.uuid(),
+        by.map(BreakGlassId::uuid),
+        now
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(row.and_then(EmergencyRow::seat))
+}
+
+/// All places that the person has by break-glass, across tenants, the one that lasts longest first.
+pub async fn emergencies(pool: &SweepPool, user: UserId, now: OffsetDateTime) -> Result<Vec<Seat>, DbError> {
+    let mut tx = SystemTx::begin(pool, "tenants-of-a-person").await?;
+    let rows = sqlx::query_as!(
+        EmergencyRow,
+        "SELECT t.id, t.slug, t.name, t.state, t.second_factor_required, b.id AS break_glass, b.mode, b.rescue, b.until_at
+           FROM gc.break_glass b JOIN gc.tenant t ON t.id = b.tenant_id
+          WHERE b.requester = $1 AND b.state = 'approved' AND b.from_at <= $2 AND b.until_at > $2
+          ORDER BY b.until_at DESC",
+        user.uuid(),
+        now
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    tx.rollback().await?;
+    Ok(rows.into_iter().filter_map(EmergencyRow::seat).collect())
 }
 
 /// Regions as they are written.
@@ -222,6 +301,34 @@ pub async fn other_admin(tx: &mut TenantTx, id: MembershipId) -> Result<bool, Db
     )
     .fetch_one(tx.conn())
     .await?)
+}
+
+/// Whether somebody administers the transaction's tenant.
+pub async fn is_administered(tx: &mut TenantTx, now: OffsetDateTime) -> Result<bool, DbError> {
+    let tenant = tx.tenant().uuid();
+    Ok(sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM gc.membership m JOIN gc.user u ON u.id = m.user_id
+                         WHERE m.tenant_id = $1 AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $2)
+                           AND 'tenant-admin' = ANY(m.roles) AND u.state = 'active') AS \"any!\"",
+        tenant,
+        now
+    )
+    .fetch_one(tx.conn())
+    .await?)
+}
+
+/// Everybody who is a member of the transaction's tenant.
+pub async fn members(tx: &mut TenantTx, now: OffsetDateTime) -> Result<Vec<UserId>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let users = sqlx::query_scalar!(
+        "SELECT user_id FROM gc.membership
+          WHERE tenant_id = $1 AND ended_at IS NULL AND (until_at IS NULL OR until_at > $2)",
+        tenant,
+        now
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    Ok(users.into_iter().map(UserId::from).collect())
 }
 
 pub async fn end(tx: &mut TenantTx, id: MembershipId, now: OffsetDateTime) -> Result<(), DbError> {

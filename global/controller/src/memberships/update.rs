@@ -41,7 +41,8 @@ struct MembershipChange {
     until: Patch<Timestamp>,
 }
 
-/// Changes a membership, here at once and in connected regions within a second. Who changes it must hold what its roles hold.
+/// Changes a membership, here at once and in connected regions within a second. Who changes it must hold what its roles hold,
+/// before and after.
 #[utoipa::path(patch, path = "/v1/tenants/{id}/memberships/{membership}", operation_id = "updateMembership",
     tag = "memberships",
     params(("id" = String, Path, pattern = "^(ten_[0-9a-f]{32}|[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)$", description = "Id or slug of the tenant in force"),
@@ -59,13 +60,15 @@ async fn handler(
     Json(input): Json<MembershipChange>,
 ) -> Result<Versioned<MembershipOut>, Problem> {
     let tenant = key.of_seat(&who)?;
-    let permit = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
+    let _permit = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let before = store::lock(&mut tx, id).await?.ok_or_else(super::not_found)?;
     condition.require(before.version)?;
     let mut after = before.clone();
     let names = input.roles.unwrap_or(after.roles);
-    after.roles = roles::grantable(&mut tx, &names, permit.caller().tenant_wide()).await?;
+    let gives = who.gives();
+    roles::within(&mut tx, &before.roles, gives).await?;
+    after.roles = roles::grantable(&mut tx, &names, gives).await?;
     after.regions = input.regions.over(after.regions);
     after.until = input.until.map(|at| at.0).over(after.until);
     grant::check(

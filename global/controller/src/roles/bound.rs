@@ -38,6 +38,25 @@ pub async fn resolve(tx: &mut TenantTx, names: &[String]) -> Result<Vec<BoundRol
     Ok(Stored::among(custom, names))
 }
 
+/// Checks that a holder of `held` may take all of these away: what one could not give, one does not take.
+///
+/// # Errors
+/// 403 `role-not-held`; the database.
+pub async fn within(tx: &mut TenantTx, names: &[String], held: PermissionSet) -> Result<(), Problem> {
+    let roles = resolve(tx, names).await?;
+    match roles.iter().find(|role| !role.permissions().is_subset(held)) {
+        Some(role) => Err(more(role)),
+        None => Ok(()),
+    }
+}
+
+fn more(role: &BoundRole) -> Problem {
+    Problem::forbidden("role-not-held").detail(format!(
+        "The role {} holds more than you do in this tenant.",
+        role.name()
+    ))
+}
+
 /// Reads names of tenant-scope roles and checks that a holder of `held` may give all of them. None at all is a member who holds
 /// nothing but what is bound in clusters.
 ///
@@ -57,10 +76,7 @@ pub async fn grantable(tx: &mut TenantTx, names: &[String], held: PermissionSet)
             .filter(|role| role.scope() == Scope::Tenant)
             .ok_or_else(|| refused(&format!("/roles/{at}"), "is no role of tenant scope"))?;
         if !role.permissions().is_subset(held) {
-            return Err(Problem::forbidden("role-not-held").detail(format!(
-                "The role {} holds more than you do in this tenant.",
-                role.name()
-            )));
+            return Err(more(role));
         }
         if !given.contains(name) {
             given.push(name.clone());

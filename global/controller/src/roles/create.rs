@@ -74,7 +74,13 @@ async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json
     let taken = || Problem::conflict("role-exists").detail("There is a role of this name: choose another one.");
     if presets()
         .map(Role::slug)
-        .chain(["system-admin", "provider-operator", "regional-operator"])
+        .chain([
+            "system-admin",
+            "provider-operator",
+            "regional-operator",
+            "bg-read",
+            "bg-write",
+        ])
         .any(|name| name == input.name.as_str())
     {
         return Err(taken());

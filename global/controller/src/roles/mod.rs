@@ -9,7 +9,7 @@ mod read;
 mod store;
 mod update;
 
-pub use bound::{Stored, grantable, resolve};
+pub use bound::{Stored, grantable, resolve, within};
 
 use crate::app::App;
 use exarch_common_authz::{Permission, PermissionSet, Role, Scope};
@@ -101,7 +101,7 @@ fn names(set: PermissionSet) -> Vec<String> {
 /// The presets that a tenant gives to its people.
 fn presets() -> impl Iterator<Item = Role> {
     let mut all = Role::ALL.to_vec();
-    all.retain(|role| matches!(role.scope(), Scope::Tenant | Scope::Cluster));
+    all.retain(|role| matches!(role.scope(), Scope::Tenant | Scope::Cluster) && !role.is_break_glass());
     all.into_iter()
 }
 

@@ -9,7 +9,6 @@ use crate::{
     memberships,
 };
 use axum::http::{header, request::Parts};
-use exarch_common_base::TenantId;
 use exarch_common_http::Problem;
 use exarch_common_pg::SystemTx;
 use exarch_common_wire::{names, user_token};
@@ -35,7 +34,7 @@ pub async fn authenticate(app: &App, parts: &Parts) -> Result<Who, Problem> {
     tx.rollback().await?;
     let found = found.filter(|found| found.is_enough(now)).ok_or_else(unauthenticated)?;
     let seat = match found.session.tenant {
-        Some(tenant) => Some(seat(app, tenant, &found).await?),
+        Some(_) => Some(seat(app, &found).await?),
         None => None,
     };
     let standing = Standing {
@@ -47,8 +46,8 @@ pub async fn authenticate(app: &App, parts: &Parts) -> Result<Who, Problem> {
 }
 
 /// A session in a tenant is worth nothing to somebody who has no place there any more, or whom it asks for more than one factor.
-async fn seat(app: &App, tenant: TenantId, found: &store::Found) -> Result<memberships::Seat, Problem> {
-    let seat = memberships::seat(app, tenant, found.session.user).await?;
+async fn seat(app: &App, found: &store::Found) -> Result<memberships::Seat, Problem> {
+    let seat = memberships::seat_of(app, &found.session).await?;
     seat.filter(|seat| seat.admits(&found.session.amr))
         .ok_or_else(unauthenticated)
 }

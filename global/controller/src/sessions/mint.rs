@@ -178,7 +178,7 @@ fn sign(app: &App, session: &Session, roles: &[String], access: &Access) -> Resu
         amr: session.amr.clone(),
         auth_time: session.auth_time.unix_timestamp(),
         region: None,
-        bg: None,
+        bg: session.break_glass.map(|grant| grant.to_string()),
         cnf: None,
     };
     let signer = app.keys.signer(now).map_err(|e| Problem::internal(&e))?;

@@ -22,7 +22,7 @@ pub use sweep::Swept;
 
 use crate::{app::App, second_factor};
 use exarch_common_authz::Role;
-use exarch_common_base::{SessionId, TenantId, UserId};
+use exarch_common_base::{BreakGlassId, SessionId, TenantId, UserId};
 use exarch_common_http::Api;
 use exarch_common_pg::{DbError, SystemTx, TenantTx};
 use time::OffsetDateTime;
@@ -55,6 +55,8 @@ pub struct Session {
     pub user: UserId,
     /// The tenant in force.
     pub tenant: Option<TenantId>,
+    /// The break-glass by which it is in that tenant.
+    pub break_glass: Option<BreakGlassId>,
     /// How it is proved.
     pub kind: SessionKind,
     /// How the person signed in (RFC 8176).
@@ -95,6 +97,15 @@ pub async fn end(app: &App, tx: &mut SystemTx, session: SessionId, reason: &str)
 pub async fn end_in_tenant(app: &App, tx: &mut TenantTx, user: UserId, reason: &str) -> Result<u64, DbError> {
     let tenant = tx.tenant();
     store::end_in_tenant(tx.conn(), user, tenant, reason, app.ambient.now()).await
+}
+
+/// Ends the sessions that are in the transaction's tenant by a break-glass; the regions learn of it by the tenant's section.
+///
+/// # Errors
+/// The database.
+pub async fn end_of_break_glass(app: &App, tx: &mut TenantTx, grant: BreakGlassId) -> Result<u64, DbError> {
+    let tenant = tx.tenant();
+    store::end_of_break_glass(tx.conn(), tenant, grant, app.ambient.now()).await
 }
 
 /// Ends the sessions in a tenant that were begun with one factor; the caller touches the common sections of passports. How many

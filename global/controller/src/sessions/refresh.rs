@@ -47,8 +47,8 @@ async fn run(app: &App, origin: &Origin, presented: Presented) -> Result<Pair, P
     let store::Found { session, staff } = found;
     // before the lock below: who holds that one must not wait for a second connection
     let seat = match session.tenant {
-        Some(tenant) => {
-            let seat = memberships::seat(app, tenant, session.user).await?;
+        Some(_) => {
+            let seat = memberships::seat_of(app, &session).await?;
             Some(seat.filter(|seat| seat.admits(&session.amr)).ok_or_else(refused)?)
         }
         None => None,

@@ -1,7 +1,7 @@
 use super::{Session, SessionKind, family::Family};
 use crate::second_factor;
 use exarch_common_authz::Role;
-use exarch_common_base::{SessionId, TenantId, UserId};
+use exarch_common_base::{BreakGlassId, SessionId, TenantId, UserId};
 use exarch_common_pg::DbError;
 use exarch_common_wire::audit::Source;
 use sqlx::PgConnection;
@@ -16,10 +16,13 @@ pub struct Found {
 
 impl Found {
     /// Whether the session has what its roles ask for: whose role reaches over the federation works with two factors only, also
-    /// when the role came after the sign-in.
+    /// when the role came after the sign-in. And who has no such role any more is in no tenant by break-glass.
     pub fn is_enough(&self, now: OffsetDateTime) -> bool {
         let staff = self.staff.iter().any(|(_, until)| until.is_none_or(|end| now < end));
-        !staff || second_factor::is_mfa(&self.session.amr)
+        match staff {
+            true => second_factor::is_mfa(&self.session.amr),
+            false => self.session.break_glass.is_none(),
+        }
     }
 }
 
@@ -37,7 +40,7 @@ pub async fn find(conn: &mut PgConnection, key: Key<'_>, now: OffsetDateTime) ->
         Key::Family(family) => (None, None, Some(family)),
     };
     let row = sqlx::query!(
-        "SELECT s.id, s.user_id, s.tenant, s.kind, s.amr, s.auth_time, s.expires_at,
+        "SELECT s.id, s.user_id, s.tenant, s.break_glass, s.kind, s.amr, s.auth_time, s.expires_at,
                 coalesce((SELECT array_agg(b.role ORDER BY b.role) FROM gc.staff_binding b
                            WHERE b.user_id = s.user_id AND b.ended_at IS NULL), '{}') AS \"roles!\",
                 coalesce((SELECT array_agg(b.until_at ORDER BY b.role) FROM gc.staff_binding b
@@ -58,6 +61,7 @@ pub async fn find(conn: &mut PgConnection, key: Key<'_>, now: OffsetDateTime) ->
             id: row.id.into(),
             user: row.user_id.into(),
             tenant: row.tenant.map(TenantId::from),
+            break_glass: row.break_glass.map(BreakGlassId::from),
             // the table checks the words
             kind: if row.kind == "cookie" {
                 SessionKind::Cookie
@@ -87,8 +91,8 @@ pub async fn insert(
 ) -> Result<(), DbError> {
     sqlx::query!(
         "INSERT INTO gc.session (id, user_id, tenant, kind, cookie_hash, amr, auth_time, created_at, expires_at, address,
-                                 user_agent)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                                 user_agent, break_glass)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         session.id.uuid(),
         session.user.uuid(),
         session.tenant.map(|t| t.uuid()),
@@ -99,7 +103,8 @@ pub async fn insert(
         now,
         session.expires_at,
         source.address,
-        source.user_agent
+        source.user_agent,
+        session.break_glass.map(BreakGlassId::uuid)
     )
     .execute(conn)
     .await?;
@@ -209,6 +214,25 @@ pub async fn end_in_tenant(
         tenant.uuid(),
         now,
         reason
+    )
+    .execute(conn)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Ends the sessions that are in a tenant by a break-glass.
+pub async fn end_of_break_glass(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    grant: BreakGlassId,
+    now: OffsetDateTime,
+) -> Result<u64, DbError> {
+    let done = sqlx::query!(
+        "UPDATE gc.session SET ended_at = $3, ended_reason = 'break-glass-ended'
+          WHERE tenant = $1 AND break_glass = $2 AND ended_at IS NULL",
+        tenant.uuid(),
+        grant.uuid(),
+        now
     )
     .execute(conn)
     .await?;

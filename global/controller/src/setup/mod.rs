@@ -1,8 +1,10 @@
-//! The first owner, once, on the server itself: no HTTP route makes one.
+//! The first owner, once, on the server itself: no HTTP route makes one. And further people of the provider.
 mod recover;
+mod staff;
 mod store;
 
 pub use recover::{RecoverError, reset_second_factor};
+pub use staff::{StaffError, add_staff};
 
 use crate::{
     app::App,
@@ -21,7 +23,7 @@ use serde_json::json;
 #[derive(Debug, thiserror::Error)]
 pub enum SetupError {
     /// It has been done.
-    #[error("this installation has its first owner already; an owner adds further people on the page or by `exarch`")]
+    #[error("this installation has its first owner already; `exarch-global add-staff` adds further people")]
     Done,
     /// The password is not accepted.
     #[error("the password {0}; choose another one")]

@@ -164,6 +164,7 @@ async fn finish(
         id: app.ambient.id(),
         user: account.id,
         tenant,
+        break_glass: None,
         kind: proved.kind,
         amr: proved.amr,
         auth_time: proved.auth_time,
@@ -225,10 +226,11 @@ mod tests {
                 state: TenantState::Active,
                 second_factor_required: false,
             },
-            membership: Uuid::from_u128(n).into(),
+            membership: None,
             roles: vec![Role::ReadOnly.into()],
             regions: None,
             until: None,
+            emergency: None,
         }
     }
 

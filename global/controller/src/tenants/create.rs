@@ -99,8 +99,10 @@ async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json
         None => None,
     };
     let after = json!({ "slug": tenant.slug, "name": tenant.name, "admin": admin.as_ref().map(|admin| admin.user.id) });
-    let entry = who.entry(&app, PROVIDER, "tenant.create", ("tenant", tenant.id));
-    audit::record(&mut tx, &entry.after(after)).await?;
+    for ledger in [PROVIDER, tenant.id] {
+        let entry = who.entry(&app, ledger, "tenant.create", ("tenant", tenant.id));
+        audit::record(&mut tx, &entry.after(after.clone())).await?;
+    }
     passports::touch_tenant(&app, &mut tx).await?;
     let id = tenant.id;
     let answer = (StatusCode::CREATED, Json(CreatedTenant { tenant, admin }));

@@ -69,10 +69,10 @@ struct Invited {
               (status = 429, description = "This address was invited three times within an hour")))]
 async fn handler(State(app): State<App>, who: Who, once: Once, Json(input): Json<Invite>) -> Result<Kept, Problem> {
     let tenant = who.tenant_in_force()?;
-    let permit = who.check::<perm::user::Invite>(&app, Target::Tenant(tenant))?;
+    let _permit = who.check::<perm::user::Invite>(&app, Target::Tenant(tenant))?;
     // to invite somebody is to give roles
     let _grant = who.check::<perm::membership::Grant>(&app, Target::Tenant(tenant))?;
-    let held = permit.caller().tenant_wide();
+    let held = who.gives();
     if !input.initial_password.unwrap_or(mail::is_on(&app).is_err()) {
         mail::is_on(&app)?;
         let new = invitations::New {

@@ -1,4 +1,4 @@
-//! `GET /v1/audit`: what happened in the tenant in force, newest first.
+//! `GET /v1/audit`: what happened in the tenant in force, newest first; `GET /v1/provider-access`: what of it the provider did.
 use super::store;
 use crate::{app::App, gate::UserCaller};
 use axum::extract::State;
@@ -7,7 +7,7 @@ use exarch_common_base::{
     AuditId, DecisionId, RequestId,
     page::{self, PageToken},
 };
-use exarch_common_http::{Json, List, Page, PageQuery, Problem};
+use exarch_common_http::{Json, List, Page, PageQuery, Paging, Problem};
 use exarch_common_pg::TenantTx;
 use exarch_common_wire::audit::{Flag, Outcome, Row};
 use serde::{Deserialize, Serialize};
@@ -127,18 +127,42 @@ pub(super) async fn list_audit(
     List { page, filter }: List<AuditFilter>,
 ) -> Result<Json<Page<AuditRow>>, Problem> {
     let permit = caller.check::<perm::audit::List>(Target::Tenant(caller.tenant_id()))?;
-    // The token of a page is the number of its last row.
-    let before = page
-        .after
-        .map_or(Ok(i64::MAX), |token| i64::try_from(token.0.as_u128()));
-    let before = before.map_err(|_| {
-        Problem::bad_request("malformed-query")
-            .error("page_token", "use the next_page_token of the page before, unchanged")
-    })?;
+    let before = before(&page)?;
     let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
     let rows = store::page(&mut tx, &filter, before, i64::from(page.limit) + 1).await?;
     tx.commit().await?;
+    Ok(paged(rows, &page))
+}
+
+/// List what the provider's people did in the tenant by emergency access, newest first.
+#[utoipa::path(get, path = "/v1/provider-access", tag = "audit", params(PageQuery),
+    responses((status = 200, body = Page<AuditRow>)))]
+pub(super) async fn list_provider_access(
+    State(app): State<App>,
+    caller: UserCaller,
+    List { page, .. }: List,
+) -> Result<Json<Page<AuditRow>>, Problem> {
+    let permit = caller.check::<perm::provider_access::Read>(Target::Tenant(caller.tenant_id()))?;
+    let before = before(&page)?;
+    let mut tx = TenantTx::begin(&app.app_pool, &caller.within(&permit)).await?;
+    let rows = store::provider_access(&mut tx, before, i64::from(page.limit) + 1).await?;
+    tx.commit().await?;
+    Ok(paged(rows, &page))
+}
+
+/// Below which number the page begins: a page's token is the number of its last row.
+fn before(page: &Paging) -> Result<i64, Problem> {
+    let before = page
+        .after
+        .map_or(Ok(i64::MAX), |token| i64::try_from(token.0.as_u128()));
+    before.map_err(|_| {
+        Problem::bad_request("malformed-query")
+            .error("page_token", "use the next_page_token of the page before, unchanged")
+    })
+}
+
+fn paged(rows: Vec<Row>, page: &Paging) -> Json<Page<AuditRow>> {
     let (rows, next): (_, Option<PageToken>) =
         page::split(rows, page.limit, |row| Uuid::from_u128(u128::from(row.seq)));
-    Ok(Json(Page::new(rows, next).map(AuditRow::from)))
+    Json(Page::new(rows, next).map(AuditRow::from))
 }

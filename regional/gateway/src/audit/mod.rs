@@ -11,7 +11,7 @@ mod record;
 mod refusals;
 mod store;
 
-pub use record::{Origin, entry, record};
+pub use record::{Origin, accessed, entry, record};
 pub use refusals::Refusals;
 
 use crate::app::App;
@@ -25,6 +25,11 @@ pub fn routes(api: Api<App>) -> Api<App> {
         RouteKind::Needs(perm::audit::List::PERMISSION),
         &["gw_list_audit"],
         routes!(list::list_audit),
+    )
+    .lists(
+        RouteKind::Needs(perm::provider_access::Read::PERMISSION),
+        &["gw_list_audit"],
+        routes!(list::list_provider_access),
     )
 }
 

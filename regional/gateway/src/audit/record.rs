@@ -5,11 +5,13 @@ use axum::http::{header, request::Parts};
 use exarch_common_authz::{Action, Permit};
 use exarch_common_base::RequestId;
 use exarch_common_http::{RequestContext, serve::Peer};
-use exarch_common_pg::{DbError, TenantTx};
+use exarch_common_pg::{AppPool, Clusters, DbError, TenantContext, TenantTx};
 use exarch_common_wire::audit::{Actor, Entry, Flag, Head, Source};
 
 /// Longest name of a client for itself, in characters.
 const USER_AGENT: usize = 256;
+/// Characters of a path that are kept.
+const PATH: usize = 200;
 
 /// Appends `entry` to the chain of the tenant in force and locks the chain until the transaction ends. Call it last.
 ///
@@ -59,6 +61,26 @@ pub fn entry<A: Action>(caller: &UserCaller, permit: &Permit<A>, target_kind: &s
     by(caller, permit.permission().name(), target_kind, target_id)
 }
 
+/// Writes down the request with this head, reading or not, if `caller` is in the tenant by break-glass.
+///
+/// # Errors
+/// The database: what cannot be written down is not answered.
+pub async fn accessed(pool: &AppPool, caller: &UserCaller, parts: &Parts) -> Result<(), DbError> {
+    if caller.break_glass.is_none() {
+        return Ok(());
+    }
+    let path: String = parts.uri.path().chars().take(PATH).collect();
+    let context = TenantContext {
+        tenant: caller.tenant_id(),
+        clusters: Clusters::Only(Vec::new()),
+        actor: caller.principal().to_string(),
+    };
+    let mut tx = TenantTx::begin(pool, &context).await?;
+    let route = format!("{} {path}", parts.method);
+    record(&mut tx, &by(caller, "break_glass.access", "route", route)).await?;
+    tx.commit().await
+}
+
 /// What `caller` did or wanted to do.
 pub(super) fn by(caller: &UserCaller, action: &str, target_kind: &str, target_id: impl ToString) -> Entry {
     let actor = Actor::new(caller.kind().as_str(), caller.principal());
@@ -66,5 +88,6 @@ pub(super) fn by(caller: &UserCaller, action: &str, target_kind: &str, target_id
     if caller.decided_offline() {
         entry.flags.insert(Flag::Offline);
     }
+    entry.break_glass = caller.break_glass.map(|grant| grant.to_string());
     caller.origin.stamp(entry)
 }

@@ -105,6 +105,24 @@ pub(super) async fn page(
     rows.into_iter().map(Stored::read).collect()
 }
 
+/// The same, of what was done by break-glass.
+pub(super) async fn provider_access(tx: &mut TenantTx, before: i64, limit: i64) -> Result<Vec<Row>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let rows = sqlx::query_as!(
+        Stored,
+        r#"SELECT tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id, outcome,
+                  reason, before, after, decision_id, request_id, source, break_glass_id, flags, prev_hash, hash
+             FROM gw.audit
+            WHERE tenant_id = $1 AND seq < $2 AND break_glass_id IS NOT NULL ORDER BY seq DESC LIMIT $3"#,
+        tenant,
+        before,
+        limit,
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    rows.into_iter().map(Stored::read).collect()
+}
+
 struct Stored {
     tenant_id: Uuid,
     seq: i64,

@@ -112,6 +112,8 @@ fn checked(
     let person = tenant.users.get(&input.user_id).filter(|user| user.active);
     person.ok_or_else(nobody)?;
     let memberships = tenant.memberships.get(&input.user_id).map_or(&[][..], Vec::as_slice);
-    let membership = memberships.iter().find(|membership| membership.holds(now));
+    let membership = memberships
+        .iter()
+        .find(|membership| membership.break_glass.is_none() && membership.holds(now));
     membership.and_then(|membership| membership.id).ok_or_else(nobody)
 }

@@ -40,6 +40,7 @@ fn guest(tenant: &mut Tenant, guest: Person, membership: MembershipId, roles: &[
         user: guest.user,
         roles: roles.iter().map(ToString::to_string).collect(),
         until: None,
+        break_glass: None,
     });
     tenant.custom_roles = vec![CustomRole {
         name: "watcher".into(),

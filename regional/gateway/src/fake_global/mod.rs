@@ -225,6 +225,7 @@ impl FakeGlobal {
                 user: person.user,
                 roles: vec!["tenant-admin".to_owned()],
                 until: None,
+                break_glass: None,
             }],
             custom_roles: Vec::new(),
         };

@@ -61,7 +61,7 @@ async fn me(State(app): State<App>, caller: UserCaller) -> Result<Json<Me>, Prob
     let memberships = tenant.memberships.get(&user).map_or(&[][..], Vec::as_slice);
     let mut roles: Vec<String> = memberships
         .iter()
-        .filter(|membership| membership.holds(now))
+        .filter(|membership| membership.holds(now) && membership.break_glass == caller.break_glass)
         .flat_map(|membership| membership.roles.iter().map(|role| role.name().to_owned()))
         .collect();
     roles.sort_unstable();

@@ -9,14 +9,14 @@ mod tests;
 
 use crate::{
     app::App,
-    audit::Origin,
+    audit::{self, Origin},
     directory::Index,
     gate::{UserCaller, unauthenticated},
 };
 use axum::http::{header, request::Parts};
 use exarch_common_authz::{Action, Permission, perm, policy};
 use exarch_common_crypto::hash::sha256;
-use exarch_common_http::{Api, Problem};
+use exarch_common_http::{Api, Problem, watch::Again};
 use exarch_common_wire::{
     names,
     passport::Tier,
@@ -74,6 +74,7 @@ pub async fn authenticate(app: &App, parts: &Parts, permission: Option<Permissio
     let caller = UserCaller {
         caller: known.caller.clone(),
         tenant: known.tenant,
+        break_glass: known.break_glass,
         decided_offline,
         ids: app.ambient.clone(),
         origin: Origin::of(parts),
@@ -89,6 +90,10 @@ pub async fn authenticate(app: &App, parts: &Parts, permission: Option<Permissio
             leaves(tier, permission)?;
         }
         None => known.own_affairs()?,
+    }
+    // the one row of a stream is that of its beginning
+    if parts.extensions.get::<Again>().is_none() {
+        audit::accessed(&app.app_pool, &caller, parts).await?;
     }
     Ok(caller)
 }

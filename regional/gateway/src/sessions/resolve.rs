@@ -1,7 +1,7 @@
 //! What the directory says of the bearer of a verified token.
 use crate::{bindings::Local, directory::Index, gate::unauthenticated};
 use exarch_common_authz::{Binding, BoundRole, Caller, On, Principal, StateRefusal, TenantState};
-use exarch_common_base::TenantId;
+use exarch_common_base::{BreakGlassId, TenantId};
 use exarch_common_http::Problem;
 use exarch_common_wire::user_token::Claims;
 use time::OffsetDateTime;
@@ -11,6 +11,8 @@ use time::OffsetDateTime;
 pub(super) struct Known {
     pub(super) caller: Caller,
     pub(super) tenant: TenantId,
+    /// By which a person of the provider is here.
+    pub(super) break_glass: Option<BreakGlassId>,
     /// Seconds since 1970: not before …
     pub(super) from: i64,
     /// … and no longer from here on.
@@ -58,8 +60,20 @@ pub(super) fn resolve(
         .get(&claims.sub)
         .filter(|user| user.active)
         .ok_or_else(unauthenticated)?;
+    // A token of a break-glass has that one's place and no other; every other token has those of a member.
+    let break_glass: Option<BreakGlassId> = claims
+        .bg
+        .as_deref()
+        .map(str::parse)
+        .transpose()
+        .map_err(|_| unauthenticated())?;
     let memberships = entry.memberships.get(&claims.sub).map_or(&[][..], Vec::as_slice);
-    let holding = || memberships.iter().filter(|membership| membership.holds(now));
+    let holding = || {
+        let of_token = memberships
+            .iter()
+            .filter(|membership| membership.break_glass == break_glass);
+        of_token.filter(|membership| membership.holds(now))
+    };
     if holding().next().is_none() {
         return Err(unauthenticated());
     }
@@ -94,6 +108,7 @@ pub(super) fn resolve(
     Ok(Known {
         caller,
         tenant,
+        break_glass,
         from: claims
             .iat
             .max(claims.nbf)

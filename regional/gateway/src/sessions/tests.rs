@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use time::macros::datetime;
 
 mod age;
+mod break_glass;
 mod streams;
 
 struct Fixture {
@@ -318,6 +319,7 @@ async fn an_end_that_was_announced_comes_by_the_regions_own_clock() {
             user: t.users[0].id,
             roles: vec!["read-only".to_owned()],
             until: None,
+            break_glass: None,
         });
     });
     f.sync().await;

@@ -40,6 +40,7 @@ impl Gate for TestGate {
                 let caller = UserCaller {
                     caller,
                     tenant,
+                    break_glass: None,
                     decided_offline: false,
                     ids: self.app.ambient.clone(),
                     origin: Origin::of(parts),

@@ -138,6 +138,7 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
         "/v1/bootstrap-tokens",
         "/v1/leases",
         "/v1/audit",
+        "/v1/provider-access",
     ] {
         all.push(get(route, &""));
     }

@@ -1,13 +1,13 @@
 //! What the passport says, laid out for reading: built whole, swapped whole, never changed.
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-use exarch_common_authz::{Binding, BoundRole, CustomRole, On, TenantState};
-use exarch_common_base::{EntitlementId, MembershipId, SessionId, Slug, TenantId, UserId};
+use exarch_common_authz::{Binding, BoundRole, CustomRole, On, Role, TenantState};
+use exarch_common_base::{BreakGlassId, EntitlementId, MembershipId, SessionId, Slug, TenantId, UserId};
 use exarch_common_crypto::{
     hash::sha256_hex,
     sign::{Algorithm, PublicKey},
 };
 use exarch_common_wire::{
-    passport::{Contents, Tenant},
+    passport::{Contents, Membership, Tenant},
     user_token::Version,
 };
 use std::{
@@ -93,6 +93,8 @@ pub struct MembershipEntry {
     pub roles: Vec<BoundRole>,
     /// Until when; open if absent.
     pub until: Option<OffsetDateTime>,
+    /// The break-glass that it is: only a token of this break-glass has it.
+    pub break_glass: Option<BreakGlassId>,
 }
 
 impl MembershipEntry {
@@ -208,8 +210,9 @@ fn entry(version: Version, tenant: &Tenant) -> Result<TenantEntry, Unusable> {
         let until = membership.until.map(OffsetDateTime::from_unix_timestamp).transpose();
         memberships.entry(membership.user).or_default().push(MembershipEntry {
             id: membership.id,
-            roles: BoundRole::among(&custom_roles, &membership.roles),
+            roles: roles(&custom_roles, membership),
             until: until.map_err(|_| Unusable::Time(tenant.id))?,
+            break_glass: membership.break_glass,
         });
     }
     Ok(TenantEntry {
@@ -230,6 +233,18 @@ fn entry(version: Version, tenant: &Tenant) -> Result<TenantEntry, Unusable> {
         custom_roles,
         version,
     })
+}
+
+/// A break-glass has the roles that nothing else has, and no others.
+fn roles(custom: &[Arc<CustomRole>], membership: &Membership) -> Vec<BoundRole> {
+    if membership.break_glass.is_none() {
+        return BoundRole::among(custom, &membership.roles);
+    }
+    let named = membership.roles.iter().filter_map(|name| name.parse::<Role>().ok());
+    named
+        .filter(|role| role.is_break_glass())
+        .map(BoundRole::from)
+        .collect()
 }
 
 fn digest(contents: &Contents) -> String {

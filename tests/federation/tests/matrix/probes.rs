@@ -1,6 +1,7 @@
 //! A request for each route, pointing at somebody's things.
 use super::people::Tenant;
 use super::{decided, golden::Names};
+use exarch_common_base::{Ambient, BreakGlassId};
 use exarch_tests_federation::{Client, EU, Federation};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -24,6 +25,7 @@ pub struct Things {
     pub entitlement: String,
     pub invitation: String,
     pub role: String,
+    pub break_glass: String,
 }
 
 /// How a request that passes is sent.
@@ -109,7 +111,26 @@ pub async fn things(federation: &Federation, of: &Tenant, name: &str) -> Things 
         invitation: invitation(of, name).await,
         role,
         cluster,
+        break_glass: break_glass(federation, &of.id).await,
     }
+}
+
+/// An emergency access that is over: a step of it is refused behind the gate.
+async fn break_glass(federation: &Federation, tenant: &str) -> String {
+    let id: BreakGlassId = Ambient::system().id();
+    let mut database = federation.database("global").await;
+    sqlx::query(
+        "INSERT INTO gc.break_glass (tenant_id, id, requester, mode, reason, ticket, minutes, rescue, state, requested_at, ended_by,
+                                     ended_at)
+         SELECT $1::text::uuid, $2, first_owner, 'read', 'r', 't', 5, false, 'ended', now(), 'time', now()
+           FROM gc.installation",
+    )
+    .bind(tenant.trim_start_matches("ten_").to_owned())
+    .bind(id.uuid())
+    .execute(&mut database)
+    .await
+    .unwrap();
+    id.to_string()
 }
 
 async fn made(client: &Client, path: &str, body: Value) -> String {
@@ -162,7 +183,7 @@ pub fn regional(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         "leases" => lease,
         "bindings" => binding,
         "bootstrap-tokens" => token,
-        "audit" | "me" | "continuity" => "",
+        "audit" | "me" | "continuity" | "provider-access" => "",
         _ => return None,
     };
     let named = json!({"name": unique});
@@ -213,6 +234,7 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         entitlement,
         invitation,
         role,
+        break_glass,
         ..
     } = things;
     let (method, template) = route.split_once(' ')?;
@@ -221,6 +243,7 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         "tenants" => tenant,
         "users" | "federation-users" => user,
         "invitations" => invitation,
+        "break-glass" | "provider-access" => break_glass,
         "roles" | "audit" | "federation-audit" | "regions" | "permissions" => "",
         _ => return None,
     };
@@ -241,6 +264,9 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         "POST /v1/tenants/{id}/entitlements" => Some(json!({"region": EU})),
         "PATCH /v1/tenants/{id}/entitlements/{entitlement}" => Some(json!({"clusters": 5})),
         "POST /v1/regions" => Some(json!({"slug": unique, "name": unique, "url": "https://x.example"})),
+        "POST /v1/break-glass" => {
+            Some(json!({"tenant": tenant, "reason": "the matrix", "ticket": "M-1", "minutes": 5}))
+        }
         "POST /v1/federation-users/find" => Some(json!({"email": "ada@acme.example"})),
         "POST /v1/regions/{slug}/join-token" | "POST /v1/invitations/{id}/resend" => None,
         _ if method == "POST" => reason,
@@ -248,7 +274,7 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
     };
     let names = match noun {
         "roles" if template.contains('{') => Names::Tenant,
-        "tenants" | "users" | "invitations" if template.contains('{') => Names::Tenant,
+        "tenants" | "users" | "invitations" | "provider-access" if template.contains('{') => Names::Tenant,
         _ => Names::Nothing,
     };
     let sent = match (method, noun) {

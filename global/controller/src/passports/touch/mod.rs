@@ -46,12 +46,15 @@ pub async fn touch_tenant(app: &App, tx: &mut TenantTx) -> Result<(), TouchError
     let (tenant, now) = (tx.tenant(), app.ambient.now());
     let id = passport::tenant_section(tenant);
     let regions = store::regions_of_tenant(tx.conn(), tenant, &id, now).await?;
+    let begins = store::next_break_glass(tx.conn(), tenant, now).await?;
     // Locked first and read after: whoever waited here reads what the one before has committed.
     for head in lock(tx.conn(), &regions).await? {
         let contents = store::tenant_contents(tx.conn(), tenant, head.region, now).await?;
         let section = Section {
             id: id.clone(),
-            ends_at: contents.as_ref().and_then(next_end),
+            ends_at: contents
+                .as_ref()
+                .and_then(|contents| next_end(contents).into_iter().chain(begins).min()),
             contents: contents.as_ref().map(passport::section_bytes),
         };
         advance(app, tx.conn(), head, vec![section], now).await?;

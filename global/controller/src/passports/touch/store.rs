@@ -7,6 +7,7 @@ use super::{
     Section,
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
+use exarch_common_authz::Role;
 use exarch_common_base::{KeyId, RegionId, SessionId, TenantId};
 use exarch_common_pg::DbError;
 use exarch_common_wire::{
@@ -93,6 +94,16 @@ pub(super) async fn tenant_contents(
     )
     .fetch_all(&mut *conn)
     .await?;
+    let emergencies = sqlx::query!(
+        r#"SELECT b.id, b.requester, b.mode, b.until_at AS "until_at!", u.display_name, u.state
+             FROM gc.break_glass b JOIN gc.user u ON u.id = b.requester
+            WHERE b.tenant_id = $1 AND b.state = 'approved' AND b.from_at <= $2 AND b.until_at > $2 AND u.state <> 'deleted'
+            ORDER BY b.id"#,
+        tenant.uuid(),
+        now,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
     let custom_roles = sqlx::query_as!(
         passport::CustomRole,
         "SELECT name, scope, permissions FROM gc.role WHERE tenant_id = $1 AND ended_at IS NULL ORDER BY id",
@@ -114,6 +125,25 @@ pub(super) async fn tenant_contents(
             user: m.user_id.into(),
             roles: m.roles,
             until: seconds(m.until_at),
+            break_glass: None,
+        });
+    }
+    for e in emergencies {
+        let user = e.requester.into();
+        if users.iter().all(|known| known.id != user) {
+            users.push(passport::User {
+                id: user,
+                display_name: e.display_name,
+                state: e.state,
+            });
+        }
+        let role = if e.mode == "write" { Role::BgWrite } else { Role::BgRead };
+        memberships.push(passport::Membership {
+            id: None,
+            user,
+            roles: vec![role.slug().to_owned()],
+            until: Some(e.until_at.unix_timestamp()),
+            break_glass: Some(e.id.into()),
         });
     }
     Ok(Some(passport::Tenant {
@@ -133,6 +163,21 @@ pub(super) async fn tenant_contents(
         memberships,
         custom_roles,
     }))
+}
+
+/// When the next break-glass of a tenant begins that was approved for later.
+pub(super) async fn next_break_glass(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    now: OffsetDateTime,
+) -> Result<Option<OffsetDateTime>, DbError> {
+    Ok(sqlx::query_scalar!(
+        "SELECT min(from_at) FROM gc.break_glass WHERE tenant_id = $1 AND state = 'approved' AND from_at > $2",
+        tenant.uuid(),
+        now
+    )
+    .fetch_one(conn)
+    .await?)
 }
 
 /// The keys that verify users' tokens, those that do not sign yet among them, and when the first of them ends.

@@ -1,0 +1,1 @@
+ALTER TABLE gc.audit VALIDATE CONSTRAINT audit_flags_check;
