@@ -172,6 +172,7 @@ impl Caller {
             session: None,
             tenant: None,
             bindings: Vec::new(),
+            at_most: None,
         }
     }
 
@@ -277,6 +278,7 @@ pub struct CallerBuilder {
     session: Option<SessionId>,
     tenant: Option<(TenantId, TenantState)>,
     bindings: Vec<Binding>,
+    at_most: Option<BoundRole>,
 }
 
 impl CallerBuilder {
@@ -298,6 +300,12 @@ impl CallerBuilder {
         self
     }
 
+    /// Leaves of what the bindings give only what `role` holds too: a key acts for its owner and within its own role.
+    pub fn at_most(mut self, role: BoundRole) -> Self {
+        self.at_most = Some(role);
+        self
+    }
+
     /// The caller at `now`. A binding that has ended, that belongs to another tenant than the one in force, or whose role or
     /// principal does not go with its scope gives nothing.
     pub fn build(self, now: OffsetDateTime) -> Caller {
@@ -307,6 +315,9 @@ impl CallerBuilder {
             if alive && binding.role.scope() == binding.on.scope() {
                 held.add(binding.role.permissions(), binding.on, binding.role.reads_in_incident());
             }
+        }
+        if let Some(role) = &self.at_most {
+            held.cut(role);
         }
         Caller(Arc::new(held))
     }
@@ -359,112 +370,23 @@ impl Inner {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Role;
-    use time::{Duration, macros::datetime};
-    use uuid::Uuid;
-
-    const NOW: OffsetDateTime = datetime!(2026-01-01 12:00 UTC);
-
-    fn tenant(n: u128) -> TenantId {
-        Uuid::from_u128(n).into()
-    }
-
-    fn cluster(n: u128) -> ClusterId {
-        Uuid::from_u128(n).into()
-    }
-
-    fn user(bindings: &[Binding]) -> Caller {
-        let principal = Principal::User(Uuid::from_u128(9).into());
-        Caller::of(principal)
-            .tenant(tenant(1), TenantState::Active)
-            .bindings(bindings.iter().cloned())
-            .build(NOW)
-    }
-
-    #[test]
-    fn a_tenant_role_covers_all_clusters_and_a_cluster_role_its_own() {
-        let auditor = user(&[Binding::new(Role::Auditor, On::Tenant(tenant(1)))]);
-        assert_eq!(auditor.clusters(), Clusters::All);
-        let bound = [4, 2, 4].map(|n| Binding::new(Role::ClusterOperator, On::Cluster(tenant(1), cluster(n))));
-        let operator = user(&bound);
-        assert_eq!(operator.clusters(), Clusters::Only(vec![cluster(2), cluster(4)]));
-        assert!(operator.sees(cluster(4)) && !operator.sees(cluster(3)));
-        assert_eq!(user(&[]).clusters(), Clusters::Only(vec![]));
-    }
-
-    #[test]
-    fn roles_in_the_same_cluster_add_up() {
-        let on = On::Cluster(tenant(1), cluster(2));
-        let both = user(&[
-            Binding::new(Role::ClusterOperator, on),
-            Binding::new(Role::ClusterAdmin, on),
-        ]);
-        assert_eq!(both.in_cluster(cluster(2)), Role::ClusterAdmin.permissions());
-        assert!(both.in_cluster(cluster(3)).is_empty());
-    }
-
-    #[test]
-    fn a_binding_that_has_ended_gives_nothing() {
-        let until = |until| Binding {
-            until: Some(until),
-            ..Binding::new(Role::Auditor, On::Tenant(tenant(1)))
+impl Inner {
+    /// A role of a tenant covers its clusters too; one of another scope leaves nothing.
+    fn cut(&mut self, role: &BoundRole) {
+        let most = match role.scope() {
+            Scope::Tenant => role.permissions(),
+            Scope::System | Scope::Region | Scope::Cluster => PermissionSet::EMPTY,
         };
-        assert!(user(&[until(NOW)]).tenant_wide().is_empty());
-        assert!(!user(&[until(NOW + Duration::SECOND)]).tenant_wide().is_empty());
-    }
-
-    #[test]
-    fn a_binding_in_another_tenant_gives_nothing() {
-        let other = user(&[
-            Binding::new(Role::TenantAdmin, On::Tenant(tenant(2))),
-            Binding::new(Role::ClusterAdmin, On::Cluster(tenant(2), cluster(2))),
-        ]);
-        assert!(other.tenant_wide().is_empty() && !other.reads_in_incident());
-        assert_eq!(other.clusters(), Clusters::Only(vec![]));
-    }
-
-    #[test]
-    fn a_role_bound_at_a_scope_that_is_not_its_own_gives_nothing() {
-        let wrong = user(&[
-            Binding::new(Role::SystemAdmin, On::Tenant(tenant(1))),
-            Binding::new(Role::TenantAdmin, On::System),
-            Binding::new(Role::TenantAdmin, On::Cluster(tenant(1), cluster(2))),
-            Binding::new(Role::ClusterAdmin, On::Tenant(tenant(1))),
-        ]);
-        assert!(wrong.system().is_empty() && wrong.tenant_wide().is_empty());
-        assert_eq!(wrong.clusters(), Clusters::Only(vec![]));
-    }
-
-    #[test]
-    fn agents_and_peers_hold_nothing_and_operators_only_their_region() {
-        let all = [
-            Binding::new(Role::SystemAdmin, On::System),
-            Binding::new(Role::TenantAdmin, On::Tenant(tenant(1))),
-            Binding::new(Role::ClusterAdmin, On::Cluster(tenant(1), cluster(2))),
-            Binding::new(Role::RegionalOperator, On::Region),
-        ];
-        let held = |principal| {
-            let caller = Caller::of(principal)
-                .tenant(tenant(1), TenantState::Active)
-                .bindings(all.clone())
-                .build(NOW);
-            let sets = [
-                caller.system(),
-                caller.tenant_wide(),
-                caller.region(),
-                caller.bound_to(cluster(2)),
-            ];
-            sets.map(|set| !set.is_empty())
-        };
-        let id = Uuid::from_u128(7);
-        assert_eq!(held(Principal::User(id.into())), [true, true, false, true]);
-        assert_eq!(held(Principal::ApiKey(id.into())), [false, true, false, true]);
-        assert_eq!(held(Principal::Operator(id.into())), [false, false, true, false]);
-        assert_eq!(held(Principal::Agent(id.into())), [false; 4]);
-        assert_eq!(held(Principal::Region(id.into())), [false; 4]);
-        assert_eq!(held(Principal::Global), [false; 4]);
+        self.system = PermissionSet::EMPTY;
+        self.region = PermissionSet::EMPTY;
+        self.tenant_wide = self.tenant_wide.intersection(most);
+        for (_, set) in &mut self.by_cluster {
+            *set = set.intersection(most);
+        }
+        self.by_cluster.retain(|(_, set)| !set.is_empty());
+        self.reads_in_incident &= role.reads_in_incident();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -183,6 +183,13 @@ permissions! {
         assign Assign Write "Give a person a role in one cluster.";
         unassign Unassign Write "Take a role in one cluster away.";
     }
+    api_key in Tenant {
+        list List Read "List the API keys of the tenant.";
+        read Read Read "Show an API key, not its secret.";
+        create Create Write "Make an API key, or change where and until when one is good.";
+        rotate Rotate Write "Give an API key another secret.";
+        revoke Revoke Write "End an API key.";
+    }
     audit in Tenant {
         list List Read "List the tenant's audit log.";
     }

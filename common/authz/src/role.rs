@@ -186,6 +186,11 @@ impl Role {
                         "role.assign",
                         "role.unassign",
                         "provider_access.read",
+                        "api_key.list",
+                        "api_key.read",
+                        "api_key.create",
+                        "api_key.rotate",
+                        "api_key.revoke",
                         "cluster.create",
                     ]))
                 }

@@ -1,8 +1,8 @@
 //! The flags that every command takes, and the table of commands.
 use crate::{
-    Failure, agent, apply, audit, binding, break_glass, cluster, context::Context, continuity, entitlement, host,
-    invitation, lease, login, logout, manual, membership, provider_access, region, resource, role, sessions, tenant,
-    times, user, version, whoami, workload,
+    Failure, agent, api_key, apply, audit, binding, break_glass, cluster, context::Context, continuity, entitlement,
+    host, invitation, lease, login, logout, manual, membership, provider_access, region, resource, role, sessions,
+    tenant, times, user, version, whoami, workload,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
@@ -127,6 +127,9 @@ pub enum Command {
     /// Roles that can be given in the tenant in force, and what they hold
     #[command(subcommand)]
     Role(role::Command),
+    /// What software shows in the place of a person, in the tenant in force
+    #[command(subcommand)]
+    ApiKey(api_key::Command),
     /// Roles of people in single clusters of a region
     #[command(subcommand)]
     Binding(binding::Command),
@@ -196,6 +199,7 @@ impl Command {
             Self::Invitation(command) => invitation::run(cx, command).await,
             Self::Membership(command) => membership::run(cx, command).await,
             Self::Role(command) => role::run(cx, command).await,
+            Self::ApiKey(command) => api_key::run(cx, command).await,
             Self::Binding(command) => binding::run(cx, command).await,
             Self::Cluster(command) => cluster::run(cx, command).await,
             Self::Host(command) => host::run(cx, command).await,

@@ -23,6 +23,7 @@ mod terminal;
 mod times;
 
 mod agent;
+mod api_key;
 mod apply;
 mod audit;
 mod binding;

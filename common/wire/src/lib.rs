@@ -3,6 +3,7 @@
 //! Both sides meet here and nowhere else. A message between our own processes tolerates members that it does not know
 //! (the other side may be one version ahead); what people send is read strictly elsewhere.
 pub mod agent;
+pub mod api_key;
 pub mod audit;
 pub mod federation;
 pub mod grant;

@@ -28,6 +28,7 @@ const CHANNELS: &[&str] = &[
     passports::CHANNEL,
     federation::REQUESTS,
     "gc_access",
+    "gc_api_key",
     "gc_audit",
     "gc_break_glass",
     "gc_entitlement",

@@ -2,6 +2,7 @@
 //!
 //! A request walks: the layers of `common/http`, the [`gate`] (who is it, may they), the room's endpoint, its use case with a
 //! permit, its store. Rooms call each other's use cases, never each other's stores.
+pub mod api_keys;
 pub mod app;
 pub mod audit;
 pub mod break_glass;

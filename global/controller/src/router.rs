@@ -1,7 +1,7 @@
 //! The table of routes of the public listener, and the one place where rooms enter it.
 use crate::{
-    app::App, audit, break_glass, device, entitlements, exchange, gate, health, invitations, keys, me, memberships,
-    regions, roles, second_factor, sessions, sign_in, tenants, users, web,
+    api_keys, app::App, audit, break_glass, device, entitlements, exchange, gate, health, invitations, keys, me,
+    memberships, regions, roles, second_factor, sessions, sign_in, tenants, users, web,
 };
 use axum::Router;
 use exarch_common_http::{
@@ -21,6 +21,7 @@ pub fn api(gate: impl Gate) -> Api<App> {
         .room(tenants::routes)
         .room(memberships::routes)
         .room(roles::routes)
+        .room(api_keys::routes)
         .room(users::routes)
         .room(invitations::routes)
         .room(entitlements::routes)

@@ -25,6 +25,7 @@ struct Scene {
     user: String,
     entitlement: String,
     membership: String,
+    key: String,
 }
 
 async fn scene() -> Scene {
@@ -40,10 +41,13 @@ async fn scene() -> Scene {
     let memberships = admin.get("/v1/tenants/north/memberships").await.ok();
     let role = json!({"name": "desk", "permissions": ["user.list"]});
     admin.post("/v1/roles", role).await.status(201);
+    let key = json!({"name": "builds", "kind": "federated", "role": "read-only"});
+    let key = admin.post("/v1/api-keys", key).await.status(201);
     let path = |kind: &str, id: &Value| format!("/v1/tenants/north/{kind}/{}", id.as_str().unwrap());
     Scene {
         entitlement: path("entitlements", &granted["id"]),
         membership: path("memberships", &memberships["items"][0]["id"]),
+        key: format!("/v1/api-keys/{}", key["id"].as_str().unwrap()),
         world,
         owner,
         admin,
@@ -77,6 +81,11 @@ impl Scene {
                 json!({"roles": ["auditor", "read-only"]}),
             ),
             (&self.admin, self.user.clone(), json!({"display_name": "Renamed"})),
+            (
+                &self.admin,
+                self.key.clone(),
+                json!({"name": "nightly", "cidrs": ["192.0.2.0/24"], "expires_at": "2027-01-01T00:00:00Z"}),
+            ),
         ]
     }
 }

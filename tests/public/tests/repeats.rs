@@ -264,6 +264,8 @@ async fn the_description_says_of_every_creating_route_what_its_repeat_is_answere
     assert_eq!(
         creating,
         [
+            "/v1/api-keys secret-already-shown",
+            "/v1/api-keys/{id}/rotate secret-already-shown",
             "/v1/break-glass same-answer",
             "/v1/me/totp secret-already-shown",
             "/v1/regions secret-already-shown",

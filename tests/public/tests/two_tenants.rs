@@ -23,6 +23,7 @@ struct Scene {
     entitlement: String,
     invitation: String,
     break_glass: String,
+    key: String,
 }
 
 fn probe(route: &str, scene: &Scene) -> Option<Probe> {
@@ -34,10 +35,16 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         entitlement,
         invitation,
         break_glass,
+        key,
     } = scene;
     let of_tenant = format!("/v1/tenants/{tenant}");
     Some(match route {
-        "GET /v1/users" | "GET /v1/audit" | "GET /v1/invitations" | "GET /v1/roles" | "GET /v1/provider-access" => Own,
+        "GET /v1/users"
+        | "GET /v1/audit"
+        | "GET /v1/invitations"
+        | "GET /v1/roles"
+        | "GET /v1/provider-access"
+        | "GET /v1/api-keys" => Own,
         "POST /v1/provider-access/{id}/end" => {
             Hidden(format!("/v1/provider-access/{break_glass}/end"), json!({"reason": "x"}))
         }
@@ -53,9 +60,13 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         "POST /v1/break-glass/{id}/deny" | "POST /v1/break-glass/{id}/end" => {
             Staff(route[5..].replace("{id}", break_glass), json!({"reason": "x"}))
         }
-        "POST /v1/roles" => Nobodys,
+        "POST /v1/roles" | "POST /v1/api-keys" => Nobodys,
         "GET /v1/roles/{name}" | "DELETE /v1/roles/{name}" => Hidden("/v1/roles/of-north".into(), Value::Null),
         "PATCH /v1/roles/{name}" => Hidden("/v1/roles/of-north".into(), json!({"permissions": ["user.list"]})),
+        "GET /v1/api-keys/{id}" => Hidden(format!("/v1/api-keys/{key}"), Value::Null),
+        "PATCH /v1/api-keys/{id}" => Hidden(format!("/v1/api-keys/{key}"), json!({"name": "x"})),
+        "POST /v1/api-keys/{id}/rotate" => Hidden(format!("/v1/api-keys/{key}/rotate"), json!({})),
+        "POST /v1/api-keys/{id}/revoke" => Hidden(format!("/v1/api-keys/{key}/revoke"), json!({"reason": "x"})),
         "POST /v1/invitations/{id}/resend" => Hidden(format!("/v1/invitations/{invitation}/resend"), Value::Null),
         "DELETE /v1/invitations/{id}" => Hidden(format!("/v1/invitations/{invitation}"), Value::Null),
         "GET /v1/tenants/{id}/settings" => Hidden(format!("{of_tenant}/settings"), Value::Null),
@@ -179,7 +190,10 @@ async fn scene(world: &World) -> (Scene, Client, Value) {
     let invitation = north.post("/v1/users", invite).await.status(202);
     let role = json!({"name": "of-north", "permissions": ["user.list"]});
     north.post("/v1/roles", role).await.status(201);
+    let key = json!({"name": "of-north", "kind": "federated", "role": "read-only"});
+    let key = north.post("/v1/api-keys", key).await.status(201);
     let scene = Scene {
+        key: key["id"].as_str().unwrap().to_owned(),
         invitation: invitation["id"].as_str().unwrap().to_owned(),
         break_glass: break_glass(world, &tenant).await,
         tenant,
@@ -230,7 +244,14 @@ async fn what_is_one_tenants_never_shows_to_another() {
             Some(Probe::Own) => {
                 let answer = south.get(&entry.path).await;
                 assert_eq!(answer.code, 200, "{route}");
-                for foreign in [&tenant, &user, &scene.membership, &scene.invitation, "north"] {
+                for foreign in [
+                    &tenant,
+                    &user,
+                    &scene.membership,
+                    &scene.invitation,
+                    &scene.key,
+                    "north",
+                ] {
                     assert!(
                         !answer.text.contains(foreign),
                         "{route} tells of {foreign}: {}",
@@ -245,6 +266,7 @@ async fn what_is_one_tenants_never_shows_to_another() {
                 let nothing = path
                     .replace(&tenant, "nowhere")
                     .replace(&user, "usr_00000000000000000000000000000000")
+                    .replace(&scene.key, "key_00000000000000000000000000000000")
                     .replace(&scene.invitation, "inv_00000000000000000000000000000000")
                     .replace(&scene.break_glass, "bgl_00000000000000000000000000000000");
                 let never = send(&south, method, &nothing, &body).await;

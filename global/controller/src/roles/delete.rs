@@ -44,7 +44,7 @@ async fn handler(
     let uses = store::uses(&mut tx, &name, app.ambient.now()).await?;
     if uses > 0 {
         return Err(Problem::conflict("role-in-use").detail(format!(
-            "This role is given by {uses} memberships or invitations: take it away there first."
+            "This role is given by {uses} memberships, invitations or API keys: take it away there first."
         )));
     }
     store::end(&mut tx, role.id, app.ambient.now()).await?;

@@ -137,14 +137,16 @@ pub async fn update(tx: &mut TenantTx, role: &OwnRole) -> Result<u64, DbError> {
     Ok(version.cast_unsigned())
 }
 
-/// How many memberships and invitations that are not over give a role.
+/// How many memberships and invitations that are not over give a role, and keys that were not revoked have it.
 pub async fn uses(tx: &mut TenantTx, name: &str, now: OffsetDateTime) -> Result<i64, DbError> {
     let tenant = tx.tenant().uuid();
     Ok(sqlx::query_scalar!(
         "SELECT (SELECT count(*) FROM gc.membership
                   WHERE tenant_id = $1 AND $2 = ANY(roles) AND ended_at IS NULL AND (until_at IS NULL OR until_at > $3))
               + (SELECT count(*) FROM gc.invitation
-                  WHERE tenant_id = $1 AND $2 = ANY(roles) AND ended_at IS NULL AND expires_at > $3) AS \"uses!\"",
+                  WHERE tenant_id = $1 AND $2 = ANY(roles) AND ended_at IS NULL AND expires_at > $3)
+              + (SELECT count(*) FROM gc.api_key
+                  WHERE tenant_id = $1 AND role = $2 AND revoked_at IS NULL) AS \"uses!\"",
         tenant,
         name,
         now

@@ -26,6 +26,7 @@ pub struct Things {
     pub invitation: String,
     pub role: String,
     pub break_glass: String,
+    pub api_key: String,
 }
 
 /// How a request that passes is sent.
@@ -112,6 +113,12 @@ pub async fn things(federation: &Federation, of: &Tenant, name: &str) -> Things 
         role,
         cluster,
         break_glass: break_glass(federation, &of.id).await,
+        api_key: made(
+            &of.admin,
+            "/v1/api-keys",
+            json!({"name": name, "kind": "federated", "role": "read-only"}),
+        )
+        .await,
     }
 }
 
@@ -235,6 +242,7 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         invitation,
         role,
         break_glass,
+        api_key,
         ..
     } = things;
     let (method, template) = route.split_once(' ')?;
@@ -244,6 +252,7 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         "users" | "federation-users" => user,
         "invitations" => invitation,
         "break-glass" | "provider-access" => break_glass,
+        "api-keys" => api_key,
         "roles" | "audit" | "federation-audit" | "regions" | "permissions" => "",
         _ => return None,
     };
@@ -256,6 +265,9 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         "POST /v1/tenants/{id}/memberships" => Some(json!({"user_id": user, "roles": ["read-only"]})),
         "PATCH /v1/tenants/{id}/memberships/{membership}" => Some(json!({"roles": ["read-only"]})),
         "PATCH /v1/tenants/{id}/settings" => Some(json!({"second_factor": "optional"})),
+        "POST /v1/api-keys" => Some(json!({"name": unique, "kind": "federated", "role": "read-only"})),
+        "PATCH /v1/api-keys/{id}" => Some(json!({"name": unique})),
+        "POST /v1/api-keys/{id}/rotate" => Some(json!({})),
         "POST /v1/roles" => Some(json!({"name": unique, "permissions": ["cluster.list"]})),
         "PATCH /v1/roles/{name}" => Some(json!({"permissions": ["cluster.read"]})),
         "POST /v1/tenants" => Some(json!({"slug": unique, "name": unique})),
@@ -274,7 +286,7 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
     };
     let names = match noun {
         "roles" if template.contains('{') => Names::Tenant,
-        "tenants" | "users" | "invitations" | "provider-access" if template.contains('{') => Names::Tenant,
+        "tenants" | "users" | "invitations" | "provider-access" | "api-keys" if template.contains('{') => Names::Tenant,
         _ => Names::Nothing,
     };
     let sent = match (method, noun) {
