@@ -113,12 +113,7 @@ pub async fn things(federation: &Federation, of: &Tenant, name: &str) -> Things 
         role,
         cluster,
         break_glass: break_glass(federation, &of.id).await,
-        api_key: made(
-            &of.admin,
-            "/v1/api-keys",
-            json!({"name": name, "kind": "federated", "role": "read-only"}),
-        )
-        .await,
+        api_key: api_key(of, name).await,
     }
 }
 
@@ -148,6 +143,12 @@ async fn made(client: &Client, path: &str, body: Value) -> String {
 pub async fn invitation(of: &Tenant, name: &str) -> String {
     let body = json!({"email": format!("guest-{name}@{}.example", of.slug), "display_name": "Guest", "roles": []});
     made(&of.admin, "/v1/users", body).await
+}
+
+/// A new API key.
+async fn api_key(of: &Tenant, name: &str) -> String {
+    let body = json!({"name": name, "kind": "federated", "role": "read-only"});
+    made(&of.admin, "/v1/api-keys", body).await
 }
 
 /// A new binding for the person of `things`.
