@@ -228,10 +228,11 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     },
 
     'POST /v1/me/tenant': async (request) => {
-      const { session } = sessionOf(request);
+      const { token, session } = sessionOf(request);
       const { tenant } = await body(request, ['tenant']);
-      session.membership = member(session.account, tenant);
-      return json({});
+      const answer = signedIn(session.account, member(session.account, tenant), request);
+      sessions.delete(token);
+      return answer;
     },
 
     'POST /v1/me/device/look': async (request) => {

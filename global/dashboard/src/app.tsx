@@ -2,6 +2,7 @@
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Outlet, RouterProvider, useLocation, type RouterHistory } from '@tanstack/react-router';
 import { onSignedOut } from './api/client';
+import { bindPage, onOther, pause, resume } from './api/session';
 import { meQuery } from './api/queries';
 import { DevicePage } from './device/DevicePage';
 import { links, returnPath } from './links';
@@ -11,7 +12,7 @@ import { Shell } from './shell/Shell';
 import { InvitePage } from './sign-in/InvitePage';
 import { ResetPage } from './sign-in/ResetPage';
 import { SignInPage, type Reason } from './sign-in/SignInPage';
-import { onOtherTab } from './tabs';
+import { onOtherTab, tellOtherTabs } from './tabs';
 import { tenantsSearch } from './tenants/search';
 import { Toasts } from './ui/Toasts';
 
@@ -52,7 +53,15 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
     }),
     component: function SignIn() {
       const search = signInRoute.useSearch();
-      return <SignInPage reason={search.reason} done={() => leave(returnPath(search.return))} />;
+      return (
+        <SignInPage
+          reason={search.reason}
+          done={() => {
+            tellOtherTabs();
+            leave(returnPath(search.return));
+          }}
+        />
+      );
     },
   });
   const shellRoute = createRoute({
@@ -184,6 +193,8 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
     if (router.latestLocation.pathname === links.signIn) return;
     // Without a session there is nothing to stay for.
     await router.navigate({ to: links.signIn, search, replace: true, ignoreBlocker: true });
+    bindPage(undefined);
+    resume(false);
     queries.clear(); // nothing of the person who left stays in memory
   }
 
@@ -192,7 +203,15 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
     const known = queries.getQueryData(meQuery.queryKey) !== undefined;
     void toSignIn({ return: href === links.home ? undefined : href, reason: known ? 'ended' : undefined });
   });
-  onOtherTab(() => void queries.invalidateQueries());
+  /** First of all whose the session is now; what follows from it the shell decides. */
+  function look(): void {
+    if (queries.getQueryData(meQuery.queryKey) === undefined) return void queries.invalidateQueries();
+    pause();
+    void queries.cancelQueries({ predicate: ({ queryKey }) => queryKey[0] !== meQuery.queryKey[0] });
+    void queries.refetchQueries({ queryKey: meQuery.queryKey });
+  }
+  onOtherTab(look);
+  onOther(look);
 
   return {
     router,

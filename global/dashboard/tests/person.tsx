@@ -35,6 +35,7 @@ export function person({ world = freshWorld() }: Options = {}) {
     between: undefined as ((request: Request) => Response | Promise<Response> | undefined) | undefined,
     path: () => self.router!.latestLocation.href,
     router: undefined as ReturnType<typeof createApp>['router'] | undefined,
+    elsewhere,
     open,
     signIn,
     enter,
@@ -49,13 +50,23 @@ export function person({ world = freshWorld() }: Options = {}) {
     const body = given.method === 'GET' ? undefined : await given.text();
     const request = new Request(given.url, { method: given.method, headers, body: body || undefined, signal: AbortSignal.any([given.signal, line.signal]) });
     const response = (await self.between?.(request)) ?? (await api.handle(request));
+    keep(response);
+    return response;
+  });
+
+  function keep(response: Response): void {
     for (const cookie of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
       if (value) jar.set(name, value);
       else jar.delete(name);
     }
-    return response;
-  });
+  }
+
+  /** What another tab of the same browser sends. */
+  async function elsewhere(path: string, body: object): Promise<void> {
+    const headers = { 'content-type': 'application/json', cookie: [...jar].map(([name, value]) => `${name}=${value}`).join('; ') };
+    keep(await api.handle(new Request(`${location.origin}${path}`, { method: 'POST', headers, body: JSON.stringify(body) })));
+  }
 
   async function open(path: string): Promise<void> {
     const app = createApp({

@@ -2,6 +2,7 @@
 import createClient from 'openapi-fetch';
 import { Problem, problemOf, unreachable, unreadable } from './problem';
 import type { paths } from './schema';
+import { guarded } from './session';
 import { noteServerDate } from '../time';
 
 /** A call that hangs is a call that failed: the page must say so while the data is still nearly fresh. */
@@ -17,14 +18,13 @@ export function onSignedOut(callback: () => void): void {
   whenSignedOut = callback;
 }
 
-export const tellSignedOut = (): void => whenSignedOut();
+const stillSignedIn = (): Promise<boolean> => fetch(new Request(new URL('/v1/me', location.origin))).then(({ ok }) => ok, () => true);
 
 // A list is asked for as one page: streams are not for this client.
 export const api = createClient<paths, 'application/json' | 'application/problem+json'>({
   baseUrl: location.origin,
   headers: { accept: 'application/json, application/problem+json' },
-  fetch: (request) =>
-    globalThis.fetch(request, { signal: AbortSignal.any([request.signal, AbortSignal.timeout(TIMEOUT_MS)]) }),
+  fetch: (request) => guarded(request, (each) => globalThis.fetch(each, { signal: AbortSignal.any([each.signal, AbortSignal.timeout(TIMEOUT_MS)]) })),
 });
 
 api.use({
@@ -33,7 +33,10 @@ api.use({
     // A refused sign-in, password or code is an answer for its form; any other 401 means that the session is over.
     if (response.status !== 401 || schemaPath.startsWith('/v1/auth/')) return;
     const body: unknown = await response.clone().json().catch(() => undefined);
-    if (!FOR_THE_FORM.includes(problemOf(response, body, Date.now()).slug)) whenSignedOut();
+    if (FOR_THE_FORM.includes(problemOf(response, body, Date.now()).slug)) return;
+    // A switch in another tab ends the session that this was asked in, and begins another one.
+    if (schemaPath !== '/v1/me' && (await stillSignedIn())) return;
+    whenSignedOut();
   },
 });
 
@@ -46,6 +49,7 @@ async function answered<T>(call: Promise<Outcome<T>>): Promise<Outcome<T>> {
     outcome = await call;
   } catch (error) {
     // openapi-fetch parses the body: a SyntaxError means that an answer came, but not from our server.
+    if (error instanceof Problem) throw error;
     throw error instanceof SyntaxError ? unreadable(0) : unreachable();
   }
   const { response } = outcome;

@@ -7,14 +7,16 @@ import type { Me } from './types';
 export const REGIONS_EVERY_MS = 5_000;
 const ME_EVERY_MS = 15_000;
 
+export async function readMe(signal?: AbortSignal): Promise<Me> {
+  // One after the other: who is not signed in is told so once.
+  const me = await data(api.GET('/v1/me', { signal }));
+  const catalogue = await data(api.GET('/v1/permissions', { signal }));
+  return { ...me, held: catalogue.items.filter(({ held }) => held).map(({ name }) => name) };
+}
+
 export const meQuery = queryOptions({
   queryKey: ['me'],
-  queryFn: async ({ signal }): Promise<Me> => {
-    // One after the other: who is not signed in is told so once.
-    const me = await data(api.GET('/v1/me', { signal }));
-    const catalogue = await data(api.GET('/v1/permissions', { signal }));
-    return { ...me, held: catalogue.items.filter(({ held }) => held).map(({ name }) => name) };
-  },
+  queryFn: ({ signal }) => readMe(signal),
   refetchInterval: (query) => (query.state.status === 'error' ? REGIONS_EVERY_MS : ME_EVERY_MS),
 });
 

@@ -2,6 +2,7 @@
 import { noteServerDate } from '../time';
 import { eventReader, type ServerEvent } from './events';
 import { isRecord, problemOf, unreachable, unreadable, type Problem } from './problem';
+import { isPaused, passage } from './session';
 
 export type Page<T> = { items: T[]; next_page_token?: string | null };
 export type Change<T> = { name: 'page'; page: Page<T> } | { name: 'added' | 'changed' | 'removed'; item: T };
@@ -34,6 +35,7 @@ export async function listen<T>(path: string, signal: AbortSignal, { change, ali
   const offline = () => silence.abort();
   addEventListener('offline', offline);
   try {
+    await passage(signal);
     expect(ANSWER_MS);
     const response = await fetch(new Request(new URL(path, location.origin), { headers: { accept: 'text/event-stream' }, signal: AbortSignal.any([signal, silence.signal]) }));
     noteServerDate(response.headers.get('date'));
@@ -43,7 +45,7 @@ export async function listen<T>(path: string, signal: AbortSignal, { change, ali
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) throw unreachable();
+      if (done || isPaused()) throw unreachable();
       expect(SILENCE_MS);
       alive();
       for (const event of read(value)) change(changeOf<T>(event));

@@ -1,7 +1,6 @@
 // Keeps a stream up as long as somebody looks: begins again after a break, waits longer each time, and lets go in a tab that
 // nobody sees.
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
-import { tellSignedOut } from './client';
 import { asProblem } from './problem';
 import { listen, type Change } from './stream';
 
@@ -39,9 +38,9 @@ async function keep<T>(path: string, signal: AbortSignal, { change, alive, broke
     } catch (error) {
       if (signal.aborted) return;
       const { slug, status, retryAt } = asProblem(error);
-      if (status === 401) return tellSignedOut();
       const final = status === 403 || status === 404;
       const over = slug === 'watch-over' && Date.now() - began > LONG_MS;
+      // Of a session that has ended it is the poll that tells, or goes on in another one.
       if (!over) broken();
       if (final) return;
       if (over) continue;

@@ -1,15 +1,20 @@
-import { useQuery } from '@tanstack/react-query';
-import { Link, Outlet, useLocation } from '@tanstack/react-router';
+import { useQuery, useQueryClient, type QueryKey } from '@tanstack/react-query';
+import { Link, Outlet, useLocation, useRouter } from '@tanstack/react-router';
 import clsx from 'clsx';
-import { useEffect, useRef } from 'react';
+import { useEffect, useState } from 'react';
+import { api, data } from '../api/client';
 import { asProblem } from '../api/problem';
-import { meQuery } from '../api/queries';
+import { meQuery, readMe } from '../api/queries';
 import { MeContext } from '../api/me';
 import { may } from '../api/may';
+import { bindPage, isPaused, isSame, ofMe, pause, resume } from '../api/session';
+import type { Me } from '../api/types';
 import { links } from '../links';
+import { tellOtherTabs } from '../tabs';
 import { Mark } from '../ui/Mark';
 import { toast } from '../ui/Toasts';
 import { AccountMenu } from './AccountMenu';
+import { Overtaken } from './Overtaken';
 import { Trouble } from './Trouble';
 import { TenantSwitch } from './TenantSwitch';
 
@@ -23,19 +28,67 @@ const nav = [
   { to: links.accounts, label: 'Accounts', needs: 'federation_user.read', under: /^\/accounts$/ },
 ] as const;
 
+const besidesMe = { predicate: ({ queryKey }: { queryKey: QueryKey }) => queryKey[0] !== meQuery.queryKey[0] };
+
 /** What every page behind the sign-in stands in: who, in which tenant, and the way to the other pages. */
 export function Shell({ signedOut }: { signedOut: () => void }) {
+  const client = useQueryClient();
+  const router = useRouter();
   const me = useQuery(meQuery);
-  const tenant = me.data?.tenant;
+  /** Whose the page is: the session's, until another tab changes whose that is. */
+  const [held, hold] = useState<Me>();
+  /** This very tab is about to change it. */
+  const [switching, setSwitching] = useState(false);
+  const now = me.data;
+  const other = now !== undefined && held !== undefined && !isSame(ofMe(now), ofMe(held));
+  const overtaken = other && !switching;
+  if (now && now !== held && !other) hold(now);
   const { pathname } = useLocation();
-  const pages = nav.filter(({ needs }) => !needs || (me.data && may(me.data, needs)));
+  const pages = nav.filter(({ needs }) => !needs || (held && may(held, needs)));
 
-  // Also true when another tab switched: the cookie is one for all tabs.
-  const before = useRef<string>(undefined);
   useEffect(() => {
-    if (tenant && before.current && before.current !== tenant.id) toast(`You now work in ${tenant.name}.`);
-    if (tenant) before.current = tenant.id;
-  }, [tenant]);
+    if (held) bindPage(ofMe(held));
+  }, [held]);
+  useEffect(() => {
+    if (overtaken) {
+      pause();
+      void client.cancelQueries(besidesMe);
+    } else if (isPaused() && !switching && !me.isFetching && !me.isError) {
+      resume(true);
+      void client.invalidateQueries(besidesMe);
+    }
+  }, [overtaken, switching, me.isFetching, me.isError, me.dataUpdatedAt, client]);
+
+  async function switchTo(tenant: string): Promise<boolean> {
+    setSwitching(true);
+    // Nothing of one tenant is asked for under the name of the other.
+    pause();
+    try {
+      await client.cancelQueries();
+      await data(api.POST('/v1/me/tenant', { body: { tenant } }));
+      tellOtherTabs();
+      const next = await readMe();
+      const done = next.tenant?.id === tenant;
+      if (done) await settle(next);
+      return done;
+    } finally {
+      setSwitching(false);
+    }
+  }
+
+  /** The page goes on for another tenant or person: at the head of its part, since what it was of may not be there. */
+  async function settle(next: Me): Promise<void> {
+    const here = nav.find(({ under }) => under.test(pathname));
+    bindPage(ofMe(next));
+    client.setQueryData(meQuery.queryKey, next);
+    hold(next);
+    setSwitching(false);
+    client.removeQueries(besidesMe);
+    resume(false);
+    if (next.tenant) toast(`You now work in ${next.tenant.name}.`);
+    const to = here && (!here.needs || may(next, here.needs)) ? here.to : here ? links.home : undefined;
+    if (to && to !== pathname) await router.navigate({ to, ignoreBlocker: true });
+  }
 
   return (
     <div className="flex min-h-dvh flex-col">
@@ -63,16 +116,16 @@ export function Shell({ signedOut }: { signedOut: () => void }) {
           </nav>
           {me.data && (
             <div className="ml-auto flex min-w-0 items-center gap-1">
-              <TenantSwitch me={me.data} />
+              <TenantSwitch me={me.data} switchTo={switchTo} />
               <AccountMenu me={me.data} signedOut={signedOut} />
             </div>
           )}
         </div>
       </header>
       <main id="content" tabIndex={-1} className="mx-auto w-full max-w-page flex-1 px-4 py-6 outline-none sm:px-6">
-        {me.data ? (
-          <MeContext value={me.data}>
-            <Outlet />
+        {held ? (
+          <MeContext value={held}>
+            <Outlet key={`${held.user.id} ${held.tenant?.id}`} />
           </MeContext>
         ) : me.isError && asProblem(me.error).status !== 401 ? (
           <Trouble problem={asProblem(me.error)} again={() => void me.refetch()} />
@@ -82,6 +135,7 @@ export function Shell({ signedOut }: { signedOut: () => void }) {
           </p>
         )}
       </main>
+      {held && now && overtaken && <Overtaken page={held} now={now} goOn={() => void settle(now)} back={() => void me.refetch()} />}
     </div>
   );
 }

@@ -1,18 +1,18 @@
-import { useQueryClient } from '@tanstack/react-query';
 import { ChevronsUpDown } from 'lucide-react';
 import { useState } from 'react';
-import { api, data } from '../api/client';
 import { asProblem } from '../api/problem';
-import { meQuery } from '../api/queries';
 import type { Me } from '../api/types';
-import { tellOtherTabs } from '../tabs';
 import { Button } from '../ui/Button';
 import { Dialog } from '../ui/Dialog';
 import { Notice } from '../ui/Notice';
 import { TenantChoice } from '../ui/TenantChoice';
+import { anythingUnsaved } from '../ui/unsaved';
+
+/** Whether it is in force then. */
+type Switch = (tenant: string) => Promise<boolean>;
 
 /** The tenant in force, always in sight. Switching takes a choice and a press, so that nobody switches by a slip. */
-export function TenantSwitch({ me }: { me: Me }) {
+export function TenantSwitch({ me, switchTo }: { me: Me; switchTo: Switch }) {
   const [open, setOpen] = useState(false);
   const others = me.tenants.some((tenant) => tenant.id !== me.tenant?.id);
   const label = (
@@ -36,13 +36,12 @@ export function TenantSwitch({ me }: { me: Me }) {
         {label}
         <ChevronsUpDown size={14} className="shrink-0 self-center text-mute" aria-hidden />
       </button>
-      {open && <SwitchDialog me={me} close={() => setOpen(false)} />}
+      {open && <SwitchDialog me={me} switchTo={switchTo} close={() => setOpen(false)} />}
     </>
   );
 }
 
-function SwitchDialog({ me, close }: { me: Me; close: () => void }) {
-  const client = useQueryClient();
+function SwitchDialog({ me, switchTo, close }: { me: Me; switchTo: Switch; close: () => void }) {
   const [busy, setBusy] = useState(false);
   const [refusal, setRefusal] = useState<string>();
   const next = me.tenants.find((tenant) => tenant.id !== me.tenant?.id)?.id;
@@ -52,11 +51,7 @@ function SwitchDialog({ me, close }: { me: Me; close: () => void }) {
     setBusy(true);
     setRefusal(undefined);
     try {
-      await data(api.POST('/v1/me/tenant', { body: { tenant } }));
-      tellOtherTabs();
-      await client.cancelQueries();
-      const now = await client.fetchQuery({ ...meQuery, staleTime: 0 });
-      if (now.tenant?.id === tenant) return close();
+      if (await switchTo(tenant)) return close();
       setRefusal('The server kept the tenant as it was. Sign out and sign in to the other one.');
     } catch (error) {
       setRefusal(asProblem(error).sentence);
@@ -67,7 +62,7 @@ function SwitchDialog({ me, close }: { me: Me; close: () => void }) {
   return (
     <Dialog
       title="Switch tenant"
-      intro={`Holds for all tabs of this browser.${me.tenant ? ` Access to ${me.tenant.name} ends here until you switch back.` : ''}`}
+      intro="Holds for all tabs of this browser: those that are open say so, and wait for a word."
       close={close}
       light
     >
@@ -80,6 +75,13 @@ function SwitchDialog({ me, close }: { me: Me; close: () => void }) {
         }}
       >
         <TenantChoice tenants={me.tenants} current={me.tenant?.id} chosen={next} autoFocus />
+        {me.tenant && (
+          <ul className="list-disc space-y-1 pl-5 text-sm text-mute">
+            <li>Your roles are those you were given there. Those in {me.tenant.name} rest until you switch back.</li>
+            <li>What was entered from here in regions of {me.tenant.name} ends with this session: it is entered anew.</li>
+          </ul>
+        )}
+        {anythingUnsaved() && <Notice kind="warn">What you typed on this page is not saved, and is lost by switching.</Notice>}
         {refusal && <Notice kind="bad">{refusal}</Notice>}
         <div className="flex justify-end gap-2">
           <Button onClick={close}>Cancel</Button>

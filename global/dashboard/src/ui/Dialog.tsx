@@ -3,8 +3,8 @@ import { useId, useRef, type ReactNode } from 'react';
 type Props = {
   title: string;
   intro?: ReactNode;
-  /** Called once it is closed, however that came about. */
-  close: () => void;
+  /** Called once it is closed, however that came about; without it one of its buttons has to be pressed. */
+  close?: () => void;
   /** Also closed by a press beside it; not where something may have been typed. */
   light?: boolean;
   wide?: boolean;
@@ -22,7 +22,11 @@ export function Dialog({ title, intro, close, light = false, wide = false, child
         if (element && !element.open) element.showModal();
       }}
       aria-labelledby={id}
-      onClose={close}
+      onCancel={(event) => {
+        if (!close && event.target === dialog.current) event.preventDefault();
+      }}
+      // A browser closes by a second Escape what would not be closed by the first.
+      onClose={() => (close ? close() : dialog.current?.showModal())}
       onClick={(event) => {
         if (light && event.target === dialog.current) dialog.current?.close();
       }}
