@@ -5,7 +5,10 @@ use super::{
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use exarch_common_runtime::Reconcile;
-use exarch_global_controller::{break_glass::EndBreakGlass, setup};
+use exarch_global_controller::{
+    break_glass::EndBreakGlass,
+    setup::{self, StaffError},
+};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
@@ -413,6 +416,30 @@ async fn a_tenant_that_nobody_administers_takes_two_others_and_its_members_hear_
     inside.post("/v1/users", body).await.status(201);
 }
 
+#[tokio::test]
+async fn further_staff_are_made_on_the_server_with_a_second_factor_and_once() {
+    let world = World::new().await;
+    world.tenant("house").await;
+    let role = || "system-admin".parse().unwrap();
+    let add = async |email: &str, password: Option<&str>| {
+        let password = password.map(|password| password.to_owned().into());
+        setup::add_staff(&world.app, email.parse().unwrap(), role(), password).await
+    };
+    let unknown = add("new@provider.example", None).await;
+    assert!(matches!(unknown, Err(StaffError::Unknown)), "{unknown:?}");
+    let weak = add("new@provider.example", Some("short")).await;
+    assert!(matches!(weak, Err(StaffError::Password(_))), "{weak:?}");
+    let known = add("admin@house.example", Some(PASSWORD)).await;
+    assert!(matches!(known, Err(StaffError::HasAccount)), "{known:?}");
+    add("new@provider.example", Some(PASSWORD)).await.unwrap();
+    let again = add("new@provider.example", None).await;
+    assert!(matches!(again, Err(StaffError::Already)), "{again:?}");
+    let asked = world.anyone().sign_in("new@provider.example", PASSWORD).await.ok();
+    assert_eq!(asked["next"], "second-factor");
+    let new = world.signed_in("new@provider.example", PASSWORD).await;
+    assert_eq!(new.get("/v1/me").await.ok()["system"], json!(["system-admin"]));
+}
+
 /// What the provider does to a tenant from outside: each is read by the tenant. A route that is not here fails.
 #[tokio::test]
 async fn no_act_of_the_provider_on_a_tenant_escapes_its_ledger() {
@@ -485,6 +512,30 @@ async fn no_act_of_the_provider_on_a_tenant_escapes_its_ledger() {
         .status(201);
     assert_eq!(scene.ledger(made["id"].as_str().unwrap()).await, ["tenant.create"]);
     acted.insert("POST /v1/tenants".to_owned());
+    // and what is done to a person of the tenant
+    let admin = scene.admin.get("/v1/me").await.ok();
+    let (user, session) = (
+        admin["user"]["id"].as_str().unwrap(),
+        admin["session"]["id"].as_str().unwrap(),
+    );
+    let person = format!("/v1/federation-users/{user}");
+    assert_eq!(
+        scene.first.delete(&format!("{person}/sessions/{session}")).await.code,
+        204
+    );
+    assert_eq!(scene.ledger(&scene.tenant).await[0], "session.revoke");
+    scene.world.signed_in("admin@north.example", PASSWORD).await;
+    scene.first.delete(&format!("{person}/sessions")).await.ok();
+    assert_eq!(
+        scene.ledger(&scene.tenant).await[..2],
+        ["session.revoke", "session.revoke"]
+    );
+    scene
+        .first
+        .post(&format!("{person}/disable"), reason.clone())
+        .await
+        .ok();
+    assert_eq!(scene.ledger(&scene.tenant).await[0], "user.disable");
     let table = scene.world.table.iter().filter(|entry| {
         let system = entry
             .kind

@@ -98,6 +98,27 @@ async fn what_another_replica_changes_is_told_within_a_second() {
 }
 
 #[tokio::test]
+async fn what_the_provider_does_to_a_tenant_is_told_to_it_as_it_happens_and_to_no_other() {
+    let world = World::new().await;
+    let (_, north) = world.tenant("north").await;
+    let (_, south) = world.tenant("south").await;
+    let (mut told, mut other) = (
+        Stream::open(&north, "/v1/provider-access").await,
+        Stream::open(&south, "/v1/provider-access").await,
+    );
+    told.expect("page").await;
+    other.expect("page").await;
+    let owner = world.owner().await;
+    for tenant in ["north", "south"] {
+        let body = json!({"cause": "hold", "reason": format!("of {tenant}")});
+        let path = format!("/v1/tenants/{tenant}/suspend");
+        owner.post(&path, body).await.ok();
+    }
+    assert_eq!(told.expect("added").await["reason"], "of north");
+    assert_eq!(other.expect("added").await["reason"], "of south");
+}
+
+#[tokio::test]
 async fn a_stream_tells_nothing_of_another_tenant() {
     let world = World::new().await;
     let (_, north) = world.tenant("north").await;

@@ -29,7 +29,8 @@ pub fn routes(api: Api<App>) -> Api<App> {
     params(("id" = String, Path, pattern = "^bgl_[0-9a-f]{32}$", description = "Id of the request")),
     responses((status = 200, description = "The request; a rescue may wait for a second approval", body = BreakGlassOut),
               (status = 403, description = "It is your own request"),
-              (status = 409, description = "It does not wait for an answer, or you approved it already")))]
+              (status = 409, description = "It does not wait for an answer, or you approved it already"),
+              (status = 503, description = "The members of the tenant cannot be told: this installation sends no mail")))]
 async fn approve(
     State(app): State<App>,
     who: Who,
@@ -107,8 +108,13 @@ async fn announce(app: &App, tx: &mut TenantTx, grant: &Grant) -> Result<(), Pro
     let Some(from) = grant.from.filter(|_| grant.mode == Mode::Write) else {
         return Ok(());
     };
+    let members = memberships::members(tx, app.ambient.now()).await?;
+    if !members.is_empty() {
+        // nobody comes unannounced because the installation sends no mail
+        mail::is_on(app)?;
+    }
     let tenant = tenants::name(tx).await?;
-    for user in memberships::members(tx, app.ambient.now()).await? {
+    for user in members {
         let letter = Letter::Rescue {
             user,
             tenant: tenant.clone(),

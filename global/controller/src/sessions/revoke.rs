@@ -5,7 +5,7 @@ use crate::{
     app::App,
     audit,
     gate::{Who, needs},
-    passports,
+    memberships, passports,
 };
 use axum::{extract::State, http::StatusCode};
 use exarch_common_authz::{Target, perm};
@@ -43,8 +43,8 @@ struct Which {
     but: Option<SessionId>,
 }
 
-/// Ends them and writes it to the audit of `recorded`.
-async fn end(app: &App, who: &Who, user: UserId, which: Which, recorded: TenantId) -> Result<u64, Problem> {
+/// Ends them and writes it to each of the audits in `ledgers`: the provider's first, then tenants' by id.
+async fn end(app: &App, who: &Who, user: UserId, which: Which, ledgers: &[TenantId]) -> Result<u64, Problem> {
     let mut tx = SystemTx::begin(&app.app_pool, "revoke-sessions").await?;
     let now = app.ambient.now();
     let Which { tenant, only, but } = which;
@@ -52,11 +52,18 @@ async fn end(app: &App, who: &Who, user: UserId, which: Which, recorded: TenantI
     if ended == 0 {
         return Ok(0);
     }
-    let entry = match only {
-        Some(session) => who.entry(app, recorded, "session.revoke", ("session", session)),
-        None => who.entry(app, recorded, "session.revoke", ("user", user)),
-    };
-    audit::record(&mut tx, &entry.after(json!({ "user": user, "ended": ended }))).await?;
+    for ledger in ledgers {
+        let entry = match only {
+            Some(session) => who.entry(app, *ledger, "session.revoke", ("session", session)),
+            None => who.entry(app, *ledger, "session.revoke", ("user", user)),
+        };
+        // how many there were elsewhere is not for a tenant to know
+        let after = match ledgers.first() == Some(ledger) {
+            true => json!({ "user": user, "ended": ended }),
+            false => json!({ "user": user }),
+        };
+        audit::record(&mut tx, &entry.after(after)).await?;
+    }
     passports::touch_common(app, &mut tx).await?;
     tx.commit().await?;
     passports::nudge(app);
@@ -79,7 +86,7 @@ async fn mine(State(app): State<App>, who: Who, Path(id): Path<SessionId>) -> Re
         only: Some(id),
         ..Which::default()
     };
-    one(end(&app, &who, who.user(), which, who.tenant().unwrap_or(PROVIDER)).await?)
+    one(end(&app, &who, who.user(), which, &[who.tenant().unwrap_or(PROVIDER)]).await?)
 }
 
 /// Ends all your sessions but the one that asks.
@@ -90,7 +97,7 @@ async fn my_others(State(app): State<App>, who: Who) -> Result<Json<Ended>, Prob
         but: Some(who.session().id),
         ..Which::default()
     };
-    let ended = end(&app, &who, who.user(), which, who.tenant().unwrap_or(PROVIDER)).await?;
+    let ended = end(&app, &who, who.user(), which, &[who.tenant().unwrap_or(PROVIDER)]).await?;
     Ok(Json(Ended { ended }))
 }
 
@@ -112,7 +119,7 @@ async fn of_member(
         only: Some(session),
         ..Which::default()
     };
-    one(end(&app, &who, id, which, tenant).await?)
+    one(end(&app, &who, id, which, &[tenant]).await?)
 }
 
 /// Ends all of a person's sessions in the tenant in force.
@@ -127,7 +134,7 @@ async fn all_of_member(State(app): State<App>, who: Who, Path(id): Path<UserId>)
         tenant: Some(tenant),
         ..Which::default()
     };
-    let ended = end(&app, &who, id, which, tenant).await?;
+    let ended = end(&app, &who, id, which, &[tenant]).await?;
     Ok(Json(Ended { ended }))
 }
 
@@ -147,7 +154,13 @@ async fn of_anyone(
         only: Some(session),
         ..Which::default()
     };
-    one(end(&app, &who, id, which, PROVIDER).await?)
+    let mut tx = SystemTx::begin(&app.app_pool, "find-session").await?;
+    let found = store::find(tx.conn(), store::Key::Id(session), app.ambient.now()).await?;
+    tx.rollback().await?;
+    let found = found.map(|found| found.session).filter(|session| session.user == id);
+    let tenant = found.and_then(|session| session.tenant);
+    let ledgers: Vec<_> = [PROVIDER].into_iter().chain(tenant).collect();
+    one(end(&app, &who, id, which, &ledgers).await?)
 }
 
 /// Ends all of anybody's sessions.
@@ -156,6 +169,9 @@ async fn of_anyone(
     responses((status = 200, description = "They are over", body = Ended)))]
 async fn all_of_anyone(State(app): State<App>, who: Who, Path(id): Path<UserId>) -> Result<Json<Ended>, Problem> {
     let _permit = who.check::<perm::federation_session::Revoke>(&app, Target::System)?;
-    let ended = end(&app, &who, id, Which::default(), PROVIDER).await?;
+    // The tenants read what the provider did to one of theirs.
+    let tenants = memberships::tenants_of(&app, id).await?;
+    let ledgers: Vec<_> = [PROVIDER].into_iter().chain(tenants).collect();
+    let ended = end(&app, &who, id, Which::default(), &ledgers).await?;
     Ok(Json(Ended { ended }))
 }

@@ -5274,7 +5274,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Service Unavailable */
+            /** @description The members of the tenant cannot be told: this installation sends no mail */
             503: {
                 headers: {
                     [name: string]: unknown;

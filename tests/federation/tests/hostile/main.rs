@@ -2,6 +2,7 @@
 //! document, and that nothing was done or lost.
 #![allow(clippy::unwrap_used, reason = "in a test a panic is the report")]
 mod bodies;
+mod break_glass;
 mod flood;
 mod forged;
 mod headers;
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         headers::credentials_that_come_twice_are_none,
         matrix::each_secret_is_good_at_its_own_verifier_and_nowhere_else,
         matrix::a_device_code_is_good_whole_and_as_it_is,
+        break_glass::emergency_access_is_the_tenants_to_read_and_to_end_in_its_regions_too,
         leases::what_belongs_to_another_tenant_does_not_exist_for_an_agent,
         leases::who_comes_second_is_told_who_holds_it_and_how_long,
         leases::a_workload_whose_program_is_missing_fails_by_name_and_gives_its_lease_back,

@@ -124,8 +124,8 @@ async fn break_glass(federation: &Federation, tenant: &str) -> String {
     sqlx::query(
         "INSERT INTO gc.break_glass (tenant_id, id, requester, mode, reason, ticket, minutes, rescue, state, requested_at, ended_by,
                                      ended_at)
-         SELECT $1::text::uuid, $2, first_owner, 'read', 'r', 't', 5, false, 'ended', now(), 'time', now()
-           FROM gc.installation",
+         SELECT tenant_id, $2, user_id, 'read', 'r', 't', 5, false, 'ended', now(), 'time', now()
+           FROM gc.membership WHERE tenant_id = $1::text::uuid LIMIT 1",
     )
     .bind(tenant.trim_start_matches("ten_").to_owned())
     .bind(id.uuid())
