@@ -15,7 +15,7 @@ budget() {
     build) echo 900 ;;
     unit) echo 600 ;;
     integration | browser | matrix) echo 480 ;;
-    house) echo 120 ;;
+    house) echo 180 ;;
     web) echo 180 ;;
     hostile) echo 360 ;;
     e2e | fuzz) echo 720 ;;
@@ -158,7 +158,7 @@ part_deny() {
 # Not cargo-nextest: the tests of one program share a database cluster, and nextest gives each test a process of its own.
 part_unit() { cargo test --workspace --lib --bins --no-fail-fast; }
 
-part_house() { cargo test --workspace --test house --test row_security; }
+part_house() { cargo test --workspace --test house --test row_security --test isolation; }
 
 part_integration() {
   local -a names
@@ -226,10 +226,12 @@ part_openapi() { openapi_check; }
 
 part_sqlx() { sqlx_check; }
 
-# kept_end PART: whatever ended the part. Logs of a failure are kept where the other logs are.
+# kept_end PART [FUNCTION]: whatever ended the part. Logs of a failure are kept where the other logs are. FUNCTION ends what
+# the part has started besides the box.
 kept_end() {
   local code=$? kept=$LOGS/dev-test-$1
   trap '' TERM
+  ${2:-:} || :
   rm -rf "$kept"
   if ((code != 0)) && cp -r "$STATE/logs" "$kept" 2>/dev/null; then echo "logs of its processes: $kept"; fi
   box_apart_end || exit 1

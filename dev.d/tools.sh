@@ -77,7 +77,10 @@ missing_tools() {
   have_venv || echo venv
   have shellcheck || echo shellcheck
   # Where the distribution has none the tests say what they did not check.
-  if [[ $(packager) == apt-get ]]; then have_pgbouncer || echo pgbouncer; fi
+  if [[ $(packager) == apt-get ]]; then
+    have_pgbouncer || echo pgbouncer
+    have_faketime || echo faketime
+  fi
 }
 
 reason() {
@@ -91,6 +94,7 @@ reason() {
     chromium) echo "Chromium: the browser tests use the web app as a person would" ;;
     venv) echo "Python 3.10 or newer with venv: schemathesis, which fuzzes the API, gets an environment of its own" ;;
     shellcheck) echo "ShellCheck: reads these scripts as critically as clippy reads Rust" ;;
+    faketime) echo "libfaketime: a test lets 45 days pass on the clocks of a region" ;;
     pgbouncer) echo "PgBouncer: tests put a pooler between servers and their databases" ;;
   esac
 }
@@ -110,6 +114,7 @@ tell_missing() {
 
 have_compiler() { have cc && have ld; }
 have_pgbouncer() { have pgbouncer || [[ -x /usr/sbin/pgbouncer ]]; }
+have_faketime() { compgen -G '/usr/lib/*/faketime/libfaketimeMT.so.1' >/dev/null; }
 have_chromium() { have "${CHROMIUM:-chromium}"; }
 have_keyring() { have dbus-run-session && have gnome-keyring-daemon; }
 have_venv() { python3 -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null; }
@@ -154,6 +159,7 @@ packages() {
     apt-get:curl) echo curl ca-certificates ;;
     apt-get:chromium) echo chromium fonts-dejavu-core ;;
     apt-get:keyring) echo dbus-daemon gnome-keyring ;;
+    apt-get:faketime) echo libfaketime ;;
     apt-get:pgbouncer) echo pgbouncer ;;
     apt-get:shellcheck) echo shellcheck ;;
     apt-get:venv) echo python3-venv ;;

@@ -1,7 +1,7 @@
 """What schemathesis has to know of a federation in a box: who asks, with what, and what would end the fuzzing.
 
-EXARCH_FEDERATION names the box's federation.json, EXARCH_FUZZ_SERVER the server: `global`, or a region's slug;
-EXARCH_FUZZ_TALLY the file of what all rounds came to, EXARCH_FUZZ_ROUND_SEED this round's seed.
+EXARCH_FEDERATION names the box's federation.json, EXARCH_FUZZ_SERVER the server: `global`, a region's slug, or `agents` for
+the listener that agents ask, which is reached by the bridge at EXARCH_FUZZ_BRIDGE; EXARCH_FUZZ_TALLY the file of what all rounds came to, EXARCH_FUZZ_ROUND_SEED this round's seed.
 """
 
 import os
@@ -14,43 +14,22 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import requests
 import schemathesis
+from agents import Host
 from known import ID, Known, kind_of
-from people import BOX, GLOBAL, IS_GLOBAL, SERVER, Person, post
+from people import BOX, GLOBAL, IS_GLOBAL, REGION_URL, SERVER, Person, post
+from real import ENDING, REAL
+from scene import Scene
 from schemathesis import cli
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.engine import events
+from schemathesis.generation.meta import TestPhase
 from tally import Tally
 
-# Operations that are not asked at all. Each would end what the run stands on.
-LEFT_OUT = {
-    "POST /v1/auth/sign-out": "ends the session that asks",
-    "POST /v1/me/tenant": "ends the tokens that ask, for those of another tenant",
-} if IS_GLOBAL else {
-    "/agent/v1/…": "a listener of its own, with certificates that only an enrolled agent has",
-}
-OTHER_LISTENER = "/agent/v1/"
-# Why an operation may be without success, where it is not by chance.
-BY_MAIL = "its token goes out by mail"
-ITS_PASSWORD = "takes the asker's password, which the fuzzing must not change or use up"
-IN_SERVICE = "takes a region in service, and only those are that the box was made with"
-REASONS = {
-    "POST /v1/auth/invitation": BY_MAIL,
-    "POST /v1/auth/invitation/accept": BY_MAIL,
-    "POST /v1/auth/password-reset/complete": BY_MAIL,
-    "POST /v1/auth/next": "takes the ticket of a sign-in that is not over, and a code of an app",
-    "POST /v1/me/password": ITS_PASSWORD,
-    "POST /v1/me/recovery-codes": ITS_PASSWORD,
-    "POST /v1/me/totp": ITS_PASSWORD,
-    "POST /v1/me/totp/remove": ITS_PASSWORD,
-    "POST /v1/me/totp/{id}/verify": ITS_PASSWORD,
-    "POST /v1/auth/refresh": "a token works once, and the one that is tried again ends its session",
-    "PATCH /v1/tenants/{id}/settings": "would shut out the administrator who asks",
-    "POST /v1/regions/{slug}/drain": IN_SERVICE,
-    "POST /v1/regions/{slug}/resume": IN_SERVICE,
-    "POST /v1/me/token": "takes a session by cookie",
-    "POST /v1/agents/{id}/approve": "takes an agent that waits, and none is enrolled meanwhile",
-    "POST /v1/agents/{id}/re-enrol": "takes an agent whose identity was found copied",
-}
+AGENTS = SERVER == "agents"
+# What agents ask is on a listener of its own.
+OF_AGENTS = "/agent/v1/"
+# Why an operation may be without success. An operation without one and without success is a fault of the fuzzing.
+REASONS = {"POST /v1/me/token": "takes a session by cookie, which the checks would take for no credentials"}
 # What is not a GET and changes nothing of what it names.
 HARMLESS = {"POST /v1/regions/{slug}/token"}
 # An id of the right form that nobody has, for what would be done to the asker.
@@ -70,25 +49,36 @@ ROLES = ("tenant-admin", "read-only", "auditor", "cluster-operator")
 RANDOM = Random(int(os.environ["EXARCH_FUZZ_ROUND_SEED"]))
 TENANT_ADMIN = Person("ada@acme.example")
 # In a region the owner has no business.
-PEOPLE = [Person("owner@exarch.example"), TENANT_ADMIN] if IS_GLOBAL else [TENANT_ADMIN]
+OWNER = Person("owner@exarch.example")
+PEOPLE = [OWNER, TENANT_ADMIN] if IS_GLOBAL else [TENANT_ADMIN]
+SCENE = Scene(RANDOM, OWNER, TENANT_ADMIN, os.environ["EXARCH_FUZZ_BRIDGE"])
+HOST = Host(SCENE) if AGENTS else None
 KNOWN = {person: Known(RANDOM) for person in PEOPLE}
 # What the box was made with and the askers are: it is looked at, and not changed.
 KEPT = set().union(*(person.own() for person in PEOPLE))
 if IS_GLOBAL:
     KEPT |= {region[name] for region in BOX["regions"] for name in ("id", "slug")}
-BASE = GLOBAL if IS_GLOBAL else next(region["url"] for region in BOX["regions"] if region["slug"] == SERVER)
+else:
+    KEPT |= {agent["id"] for agent in BOX["agents"]}
+BASE = GLOBAL if IS_GLOBAL else REGION_URL
 # Who asks by which token, and how often each was served and turned away: (operation, person) -> a number.
 ASKERS = {}
 SERVED = Counter()
+# operation -> how often it was served in this round, and how often something was made for it: until it is served, and not too
+# often, since all of it takes time
+DONE, MADE, OFTEN = Counter(), Counter(), 4
 # (operation, path parameter) or the name of a member of a body -> kind of id
 KINDS = {}
-# Operations with If-Match.
-MATCHED = set()
+# Operations with If-Match, and those that ask for a bearer.
+MATCHED, SECURED = set(), set()
 
 
 @schemathesis.auth(refresh_interval=None)
 class Bearer:
     def get(self, case, ctx):
+        if AGENTS:
+            # the bridge has the token
+            return "session"
         person = RANDOM.choice(PEOPLE)
         if RANDOM.randrange(10) < KNOWING:
             person = max(PEOPLE, key=lambda one: (SERVED[case.operation.label, one], one is person))
@@ -114,6 +104,21 @@ def is_sound(case, location):
 @schemathesis.hook
 def before_call(ctx, case, kwargs):
     """Real ids in place of made-up ones. What changes what the run stands on is asked of nobody."""
+    label = case.operation.label
+    # By what somebody may who is signed in; without that, and with less, it is a check that asks.
+    if label in ENDING and asker(case):
+        ask_really(case, ENDING[label](SCENE))
+        return
+    if label in REAL and not DONE[label] and MADE[label] < OFTEN and is_to_succeed(case):
+        MADE[label] += 1
+        ask_really(case, REAL[label](SCENE))
+        return
+    if AGENTS:
+        if is_sound_whole(case) and RANDOM.randrange(10) < KNOWING:
+            case.body = HOST.body(label) or case.body
+            if case.query and "wait_ms" in case.query:
+                case.query["wait_ms"] = RANDOM.randrange(100)
+        return
     known = KNOWN[asker(case) or PEOPLE[-1]]
     kept = () if case.method == "GET" or case.operation.label in HARMLESS else KEPT
     if RANDOM.randrange(10) < KNOWING:
@@ -126,6 +131,28 @@ def before_call(ctx, case, kwargs):
     for name, value in (case.path_parameters or {}).items():
         if value in kept:
             case.path_parameters[name] = f"{value[:3]}_{NOBODY}" if ID.fullmatch(value) else NOBODY
+
+
+def is_sound_whole(case):
+    return all(is_sound(case, location) for location in ParameterLocation)
+
+
+def is_to_succeed(case):
+    """Whether it is neither at an edge of what the schema says, nor without the credentials that it takes."""
+    at_an_edge = case.meta and case.meta.phase.name == TestPhase.COVERAGE
+    return not at_an_edge and is_sound_whole(case) and (case.operation.label not in SECURED or asker(case))
+
+
+def ask_really(case, ask):
+    """What was made for it, whatever the schema gave."""
+    if is_sound(case, ParameterLocation.BODY) and ask.body is not None:
+        case.body = ask.body
+    if is_sound(case, ParameterLocation.PATH):
+        case.path_parameters = {**(case.path_parameters or {}), **{n: v for n, v in ask.path.items() if n in case.path_parameters}}
+    if ask.token:
+        case.headers["Authorization"] = f"Bearer {ask.token}"
+    if case.operation.label in MATCHED and is_sound(case, ParameterLocation.HEADER):
+        case.headers["If-Match"] = "*"
 
 
 def fill_path(case, known, kept):
@@ -179,6 +206,11 @@ def match(case):
 
 @schemathesis.hook
 def after_call(ctx, case, response):
+    DONE[case.operation.label] += response.status_code < 300
+    if AGENTS:
+        if response.status_code == 200:
+            HOST.learn(case.operation.label, case.body, response.json())
+        return
     person = asker(case)
     if person:
         # one success counts for more than a few refusals: those may be for what was asked
@@ -199,9 +231,11 @@ def before_load_schema(ctx, raw):
     for path in list(raw["paths"]):
         for method, operation in list(raw["paths"][path].items()):
             label = f"{method.upper()} {path}"
-            if path.startswith(OTHER_LISTENER) or label in LEFT_OUT:
+            if path.startswith(OF_AGENTS) != AGENTS:
                 del raw["paths"][path][method]
                 continue
+            if any(operation.get("security", [])):
+                SECURED.add(label)
             for parameter in operation.get("parameters", []):
                 name, schema = parameter.get("name"), parameter.get("schema", {})
                 if parameter.get("in") == "path":
@@ -210,7 +244,8 @@ def before_load_schema(ctx, raw):
                     MATCHED.add(label)
         if not raw["paths"][path]:
             del raw["paths"][path]
-    look_around(raw["paths"])
+    if not AGENTS:
+        look_around(raw["paths"])
     for schema in raw["components"]["schemas"].values():
         for name, member in schema.get("properties", {}).items():
             if kind_of(member):
@@ -260,7 +295,7 @@ class Count(cli.EventHandler):
             self.tally.failed.add(event.label)
         elif isinstance(event, events.EngineFinished):
             self.tally.save()
-            lines = list(self.tally.lines(SERVER, LEFT_OUT, REASONS))
+            lines = list(self.tally.lines(SERVER, REASONS))
             Path(os.environ["EXARCH_FUZZ_TALLY"] + ".txt").write_text("\n".join(lines) + "\n")
 
     def look(self, recorder):

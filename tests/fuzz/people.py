@@ -16,6 +16,11 @@ with open(os.environ["EXARCH_FEDERATION"], encoding="utf-8") as file:
 SERVER = os.environ["EXARCH_FUZZ_SERVER"]
 GLOBAL = BOX["global"]["url"]
 IS_GLOBAL = SERVER == "global"
+# Which region people work in; the agents' listener is asked in one of its own.
+REGION = BOX["regions"][0]["slug"] if SERVER in ("global", "agents") else SERVER
+REGION_URL = next(region["url"] for region in BOX["regions"] if region["slug"] == REGION)
+# Of people who are made for one request.
+PASSWORD = "five words that nobody guesses"
 
 
 class Person:
@@ -26,7 +31,7 @@ class Person:
         self.lock = threading.Lock()
         self.access = self.refresh = None
         self.until = 0.0
-        self.regional, self.regional_until = None, 0.0
+        self.in_region, self.in_region_until = None, 0.0
 
     def token(self):
         with self.lock:
@@ -36,16 +41,17 @@ class Person:
 
     def bearer(self):
         """What the server that is fuzzed takes: a region has tokens of its own."""
+        return self.token() if IS_GLOBAL else self.regional()
+
+    def regional(self):
         access = self.token()
-        if IS_GLOBAL:
-            return access
         with self.lock:
-            if time.monotonic() > self.regional_until:
-                answer = post(f"/v1/regions/{SERVER}/token", {}, access)
+            if time.monotonic() > self.in_region_until:
+                answer = post(f"/v1/regions/{REGION}/token", {}, access)
                 answer.raise_for_status()
-                self.regional = answer.json()["access_token"]
-                self.regional_until = time.monotonic() + answer.json()["expires_in"] / 2
-            return self.regional
+                self.in_region = answer.json()["access_token"]
+                self.in_region_until = time.monotonic() + answer.json()["expires_in"] / 2
+            return self.in_region
 
     def own(self):
         """Ids of the person: itself, its session, its tenant, its membership."""
@@ -87,6 +93,67 @@ class Person:
             # Both codes were used by somebody: there will be another one.
             time.sleep(10)
         return answer
+
+
+class Passing:
+    """Somebody who was made for one request: a member of the tenant, signed in with a password of their own."""
+
+    def __init__(self, admin):
+        self.email, step = self.begun(admin)
+        self.tenant = admin.account["tenant"]
+        self.signed_in(step)
+
+    @classmethod
+    def begun(cls, admin):
+        """Their address, and the step of the sign-in at which they are."""
+        name = f"fuzz-{os.urandom(6).hex()}"
+        email = f"{name}@acme.example"
+        person = {"email": email, "display_name": name, "roles": ["read-only"], "initial_password": True}
+        made = post("/v1/users", person, admin.token())
+        made.raise_for_status()
+        return email, cls.step(email, made.json()["initial_password"])
+
+    @staticmethod
+    def step(email, password):
+        begun = post("/v1/auth/sign-in", {"email": email, "password": password, "session": "token"})
+        begun.raise_for_status()
+        return begun.json()
+
+    @classmethod
+    def first(cls, email, password, tenant):
+        """The first administrator of a tenant."""
+        self = cls.__new__(cls)
+        self.email, self.tenant = email, tenant
+        self.signed_in(cls.step(email, password))
+        return self
+
+    def signed_in(self, step):
+        answer = post("/v1/auth/next", {"ticket": step["ticket"], "new_password": PASSWORD})
+        answer.raise_for_status()
+        self.access, self.refresh = answer.json()["access_token"], answer.json()["refresh_token"]
+
+    def credentials(self):
+        return {"email": self.email, "password": PASSWORD, "session": "token"}
+
+    def claims(self):
+        return claims(self.access)
+
+    def is_in(self):
+        me = requests.get(GLOBAL + "/v1/me", headers={"Authorization": f"Bearer {self.access}"}, timeout=30)
+        return me.status_code == 200
+
+    def app(self):
+        """An authenticator app that was not seen yet."""
+        answer = post("/v1/me/totp", {"password": PASSWORD}, self.access)
+        answer.raise_for_status()
+        return answer.json()
+
+    def enrolled(self):
+        """The secret of an app that was."""
+        app = self.app()
+        code = totp(app["secret"], int(time.time()) // 30)
+        post(f"/v1/me/totp/{app['id']}/verify", {"totp": code}, self.access).raise_for_status()
+        return app["secret"]
 
 
 def post(path, body, token=None):

@@ -32,7 +32,8 @@ class Tally:
         kept = {name: value for name, value in vars(self).items() if name != "path"}
         self.path.write_text(json.dumps(kept, default=sorted))
 
-    def lines(self, server, left_out, reasons):
+    def lines(self, server, reasons):
+        without = {label for label in self.asked if label not in self.good and label not in reasons}
         total = max(1, sum(self.statuses.values()))
         good = sum(n for status, n in self.statuses.items() if status[0] == "2")
         yield f"fuzzed {server}: {self.rounds} rounds, {sum(self.asked.values())} requests, {len(self.asked)} operations"
@@ -41,11 +42,10 @@ class Tally:
             f" to what the document allows, {len(self.good)} of {len(self.asked)} operations"
         )
         yield "statuses: " + ", ".join(f"{status} x {n}" for status, n in sorted(self.statuses.items()))
-        for operation, reason in left_out.items():
-            yield f"left out: {operation} ({reason})"
         for operation in sorted(set(self.asked) - self.good):
             answers = ", ".join(f"{status} x {n}" for status, n in sorted(self.answers.get(operation, {}).items()))
-            yield f"never answered with success: {operation} ({reasons.get(operation, 'by chance')}): {answers}"
-        for operation in sorted(self.failed):
+            yield f"never answered with success: {operation} ({reasons.get(operation, 'FOR NO REASON')}): {answers}"
+        for operation in sorted(self.failed | without):
             yield f"FAILED {operation}"
-        yield f"{len(set(self.asked) - self.failed)} passed, {len(self.failed)} failed"
+        bad = self.failed | without
+        yield f"{len(set(self.asked) - bad)} passed, {len(bad)} failed"

@@ -26,7 +26,7 @@ pub const MAX_DEPTH: usize = 32;
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);
 
-/// As [`Json`], or nothing when the request has no body.
+/// As [`Json`], or nothing when the request has no body or `null`.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionalJson<T>(pub Option<T>);
 
@@ -52,7 +52,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for OptionalJson<T> {
             return Ok(Self(None));
         }
         typed.unwrap_or_else(|| Err(unsupported()))?;
-        parse(&bytes).map(|v| Self(Some(v)))
+        parse(&bytes).map(Self)
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Federation {
     pub replicas: u16,
     /// What its processes find in their environment besides.
     pub env: &'static [(&'static str, &'static str)],
+    /// Where its programs lie; beside the box's own when it is not said.
+    pub programs: Option<PathBuf>,
 }
 
 /// The ports of a box, from its first one.
@@ -96,6 +98,21 @@ impl Federation {
             tokens: Mutex::default(),
             replicas: 1,
             env: &[],
+            programs: None,
+        }
+    }
+
+    /// A box that another one has brought up, and takes down.
+    pub fn of_another(dir: PathBuf, base: u16, program: PathBuf) -> Self {
+        Self {
+            dir,
+            base,
+            bin: program,
+            ended: AtomicBool::new(true),
+            tokens: Mutex::default(),
+            replicas: 1,
+            env: &[],
+            programs: None,
         }
     }
 
@@ -105,6 +122,9 @@ impl Federation {
         run.arg(command).arg("--dir").arg(&self.dir).args(more);
         run.args(["--port-base", &self.base.to_string()]);
         run.envs(self.env.iter().copied());
+        if let Some(programs) = &self.programs {
+            run.arg("--bin").arg(programs);
+        }
         run.stdin(Stdio::null()).output().await.expect("exarch-box can be run")
     }
 
@@ -180,7 +200,10 @@ impl Federation {
     pub fn layout(&self) -> Layout {
         Layout::new(
             &self.dir,
-            self.bin.parent().expect("programs lie in a folder"),
+            self.programs
+                .as_deref()
+                .or(self.bin.parent())
+                .expect("programs lie in a folder"),
             self.base,
         )
         .with_replicas(self.replicas)

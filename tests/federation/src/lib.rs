@@ -8,6 +8,7 @@
 //! - `replicas`: two processes of the global and of each gateway, and what is lost when one of them is.
 //! - `life`: signals, settings read again, a replica that loses its database; at last every secret of the box is looked for
 //!   in all that its processes wrote down, said and were started with.
+//! - `clock`: a region whose clock goes on by 45 days while the global is stopped.
 //! - `boxes`: boxes come and go, beside each other, and leave nothing.
 //!
 //! Some refusals need what only a crate's own test can make: a clock that is moved, a gateway that lies. They are held there, on

@@ -1,6 +1,9 @@
 //! Whoever speaks to the inner listeners: gateways that join, agents that enrol, and what they hold afterwards.
 use crate::{Federation, http::Answer};
-use axum::http::{Method, Request, header};
+use axum::{
+    body::Bytes,
+    http::{Method, Request, Response, header},
+};
 use base64::{
     Engine,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD as B64},
@@ -74,6 +77,11 @@ impl Wire {
     pub async fn post(&self, path: &str, bearer: Option<&str>, body: &impl Serialize) -> Answer {
         let body = serde_json::to_vec(body).expect("a value in JSON");
         self.send(Method::POST, path, bearer, body).await.expect("an answer")
+    }
+
+    /// Any request; nothing when the connection broke instead of answering.
+    pub async fn pass(&self, request: Request<Full<Bytes>>) -> Option<Response<Bytes>> {
+        self.0.request(request, LIMIT).await.ok()
     }
 
     /// What both ends of the connection, and nobody else, know.
@@ -270,39 +278,68 @@ pub struct Agent {
     pub wire: Wire,
     /// Of its session.
     pub token: String,
+    /// What the next session begins with.
+    pub chain: String,
+    key: SigningKey,
 }
 
 impl Agent {
     async fn start(federation: &Federation, slug: &str, key: SigningKey, enrolled: Enrolled) -> Self {
+        let wire = Self::wire(federation, slug, &key, &enrolled).await;
+        let mut agent = Self {
+            wire: wire.expect("the listener takes its own region's certificate"),
+            token: String::new(),
+            chain: enrolled.chain.clone(),
+            enrolled,
+            key,
+        };
+        let open = agent.opening().await;
+        let opened = agent.wire.post("/agent/v1/session", None, &open).await;
+        agent.opened(serde_json::from_value(opened.ok()).expect("a session"));
+        agent
+    }
+
+    async fn wire(federation: &Federation, slug: &str, key: &SigningKey, enrolled: &Enrolled) -> Option<Wire> {
         let raw = |text: &str| B64.decode(text).expect("base64url");
         let identity = Identity {
             chain: vec![raw(&enrolled.certificate)],
             key: key.pkcs8().to_vec().into(),
         };
         let config = tls::client_config(&[raw(&enrolled.agent_ca)], Some(&identity), &[ALPN_AGENT]);
-        let wire = Wire::dial(federation.place(slug).inner, config.expect("a configuration")).await;
-        let wire = wire.expect("the listener takes its own region's certificate");
-        let challenge = wire
-            .post("/agent/v1/session/challenge", None, &Value::Object(Default::default()))
-            .await;
+        Wire::dial(federation.place(slug).inner, config.expect("a configuration")).await
+    }
+
+    /// Another connection, when the one there was has ended.
+    pub async fn connect(&mut self, federation: &Federation, slug: &str) -> Option<()> {
+        self.wire = Self::wire(federation, slug, &self.key, &self.enrolled).await?;
+        Some(())
+    }
+
+    /// What opens its next session.
+    pub async fn opening(&self) -> OpenSession {
+        let nothing = Value::Object(Default::default());
+        let challenge = self.wire.post("/agent/v1/session/challenge", None, &nothing).await;
         let challenge: Challenge = serde_json::from_value(challenge.ok()).expect("a challenge");
         let ambient = Ambient::system();
         let (incarnation, request_id) = (Incarnation::new(ambient.bytes()), B64.encode(ambient.bytes::<16>()));
-        let message = session_bytes(&challenge.challenge, &enrolled.chain, &incarnation, &request_id);
-        let open = OpenSession {
-            signature: B64.encode(key.sign(&message).expect("a signature")),
+        let message = session_bytes(&challenge.challenge, &self.chain, &incarnation, &request_id);
+        OpenSession {
+            signature: B64.encode(self.key.sign(&message).expect("a signature")),
             challenge: challenge.challenge,
-            chain: enrolled.chain.clone(),
+            chain: self.chain.clone(),
             incarnation,
             request_id,
-        };
-        let opened: SessionOpened =
-            serde_json::from_value(wire.post("/agent/v1/session", None, &open).await.ok()).expect("a session");
-        Self {
-            enrolled,
-            wire,
-            token: opened.token,
         }
+    }
+
+    /// The session that it has from now on.
+    pub fn opened(&mut self, session: SessionOpened) {
+        (self.token, self.chain) = (session.token, session.chain);
+    }
+
+    /// The signing request for its key, as at its enrolment.
+    pub fn signing_request(&self) -> String {
+        B64.encode(pki::request(&self.key).expect("a signing request"))
     }
 
     /// POST with both factors.

@@ -28,20 +28,21 @@ macro_rules! tests {
 
 /// The `main` of a test program.
 pub fn main(tests: &[Test]) -> ExitCode {
-    main_of(tests, &[], 1)
+    main_of(tests, |_| {})
 }
 
 /// The same, for a box with so many processes of the global and of each gateway.
 pub fn main_with_replicas(tests: &[Test], replicas: u16) -> ExitCode {
-    main_of(tests, &[], replicas)
+    main_of(tests, |federation| federation.replicas = replicas)
 }
 
 /// The same, for a box whose processes find something more in their environment.
 pub fn main_with(tests: &[Test], env: &'static [(&'static str, &'static str)]) -> ExitCode {
-    main_of(tests, env, 1)
+    main_of(tests, |federation| federation.env = env)
 }
 
-fn main_of(tests: &[Test], env: &'static [(&'static str, &'static str)], replicas: u16) -> ExitCode {
+/// The same, for a box that is prepared before anything of it is started.
+pub fn main_of(tests: &[Test], prepare: impl FnOnce(&mut Federation)) -> ExitCode {
     let chosen = chosen(tests, std::env::args().skip(1));
     if std::env::args().any(|arg| arg == "--list") {
         for (name, _) in &chosen {
@@ -56,7 +57,7 @@ fn main_of(tests: &[Test], env: &'static [(&'static str, &'static str)], replica
             .enable_all()
             .build()
             .expect("a runtime");
-        failed = runtime.block_on(run(&chosen, env, replicas));
+        failed = runtime.block_on(run(&chosen, prepare));
     }
     let outcome = if failed.is_empty() { "ok" } else { "FAILED" };
     // The end of the box counts as one of its tests only when it fails.
@@ -107,7 +108,7 @@ fn chosen(tests: &[Test], args: impl Iterator<Item = String>) -> Vec<Test> {
         .collect()
 }
 
-async fn run(tests: &[Test], env: &'static [(&'static str, &'static str)], replicas: u16) -> Vec<&'static str> {
+async fn run(tests: &[Test], prepare: impl FnOnce(&mut Federation)) -> Vec<&'static str> {
     let mut failed = Vec::new();
     say(&format!("\nrunning {} tests", tests.len()));
     let (mut term, mut int) = (
@@ -115,8 +116,7 @@ async fn run(tests: &[Test], env: &'static [(&'static str, &'static str)], repli
         signal(SignalKind::interrupt()).expect("signals can be heard"),
     );
     let mut federation = Federation::reserve(&program("exarch-box"));
-    federation.env = env;
-    federation.replicas = replicas;
+    prepare(&mut federation);
     let federation = Arc::new(federation);
     tokio::select! {
         () = all(&federation, tests, &mut failed) => {}

@@ -347,6 +347,7 @@ async fn record_refusal(
 /// Ask whether a person has approved; the request is signed with the key of the enrolment.
 #[utoipa::path(post, path = "/agent/v1/enrol/poll", tag = "agents", request_body = Object, responses(
     (status = 200, description = "`pending`, or `active` with certificate and first chain value", body = Object),
+    (status = 401, description = "`unauthenticated`: not by the key that enrolled, or not now"),
     (status = 403, description = "`agent-not-active`"),
     (status = 409, description = "`agent-already-enrolled`: it has opened a session")))]
 pub(super) async fn poll_enrolment(

@@ -66,6 +66,7 @@ pub(super) async fn approve_agent(
 
 /// Why.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SuspendAgent {
     /// For the audit.
     #[serde(default)]
@@ -146,6 +147,7 @@ pub(super) async fn remove_agent(
 
 /// Why.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RevokeAgent {
     /// For the audit.
     #[serde(default)]

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 /// What changes; what is absent stays as it is.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct AgentChange {
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the cluster.
     #[schema(value_type = Option<String>, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]

@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 
 /// A new binding.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewBinding {
     /// In which cluster.
     #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 /// A new cluster.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewCluster {
     /// 1 to 63 lower-case letters, digits or inner hyphens; unique in the tenant.
     #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]

@@ -20,6 +20,7 @@ use utoipa::ToSchema;
 
 /// A new host.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewHost {
     /// Its cluster.
     #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]

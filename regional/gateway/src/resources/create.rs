@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 /// A new resource.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewResource {
     /// Its cluster.
     #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]

@@ -24,6 +24,7 @@ use utoipa::ToSchema;
 
 /// A new workload.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewWorkload {
     /// Its cluster.
     #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]

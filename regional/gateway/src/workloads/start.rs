@@ -17,6 +17,7 @@ use utoipa::ToSchema;
 
 /// Where to start it.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Start {
     /// On this agent, of the workload's cluster.
     #[schema(value_type = String, pattern = "^agt_[0-9a-f]{32}$")]

@@ -14,7 +14,7 @@ use exarch_common_wire::agent::AssignmentStatus;
 const DETAIL: usize = 500;
 
 /// Report the state of a workload on this agent.
-#[utoipa::path(post, path = "/agent/v1/assignments/status", tag = "agent", responses((status = 204)))]
+#[utoipa::path(post, path = "/agent/v1/assignments/status", tag = "agent", request_body = Object, responses((status = 204)))]
 pub(super) async fn report_status(
     State(app): State<App>,
     agent: AgentCaller,

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 /// Where to stop it.
 #[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Stop {
     /// On this agent alone; everywhere when absent.
     #[schema(value_type = Option<String>, pattern = "^agt_[0-9a-f]{32}$")]

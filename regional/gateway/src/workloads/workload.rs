@@ -4,7 +4,13 @@ use exarch_common_http::Versioned;
 use exarch_common_wire::agent::{Driver, WorkloadState};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        ArrayBuilder, ObjectBuilder, OneOfBuilder, RefOr, Schema,
+        schema::{AdditionalProperties, Type},
+    },
+};
 
 /// Arguments of a program, itself included, at most.
 const ARGUMENTS: usize = 64;
@@ -116,18 +122,54 @@ pub struct Reported {
 }
 
 /// How a workload runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", deny_unknown_fields)]
 pub enum WorkloadDriver {
     /// A supervised child in its own process group.
     Process {
         /// Program and arguments.
-        #[schema(min_items = 1, max_items = 64)]
         argv: Vec<String>,
         /// The volume whose guard must accept the fence: an absolute path on the agent's host.
         volume: String,
     },
 }
+
+/// Written out, since what the derived description cannot say would be refused: other members, texts that are too long, and what is no path of
+/// a file.
+impl PartialSchema for WorkloadDriver {
+    fn schema() -> RefOr<Schema> {
+        let text = || ObjectBuilder::new().schema_type(Type::String);
+        let argument = text().max_length(Some(LONGEST)).pattern(Some(r"^[^\x00]*$"));
+        let argv = ArrayBuilder::new()
+            .items(argument)
+            .min_items(Some(1))
+            .max_items(Some(ARGUMENTS))
+            .description(Some(
+                "Program and arguments; the program has a name of at least one character.",
+            ));
+        let volume = text()
+            .pattern(Some(r"^/[^\x00-\x1f\x7f-\x9f]*[^/\x00-\x1f\x7f-\x9f]$"))
+            .max_length(Some(LONGEST))
+            .description(Some(
+                "The volume whose guard must accept the fence: an absolute path on the agent's host.",
+            ));
+        let process = ObjectBuilder::new()
+            .description(Some("A supervised child in its own process group."))
+            .property("kind", text().enum_values(Some(["process"])))
+            .property("argv", argv)
+            .property("volume", volume)
+            .required("kind")
+            .required("argv")
+            .required("volume")
+            .additional_properties(Some(AdditionalProperties::FreeForm(false)));
+        OneOfBuilder::new()
+            .description(Some("How a workload runs."))
+            .item(process)
+            .into()
+    }
+}
+
+impl ToSchema for WorkloadDriver {}
 
 impl WorkloadDriver {
     /// Where and why it cannot be accepted, as a JSON pointer below it and a reason.

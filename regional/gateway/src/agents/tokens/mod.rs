@@ -28,6 +28,7 @@ use utoipa::ToSchema;
 
 /// What a new token is bound to.
 #[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CreateToken {
     /// The cluster its agent will work in.
     #[schema(value_type = String, pattern = "^clu_[0-9a-f]{32}$")]
