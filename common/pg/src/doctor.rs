@@ -2,9 +2,11 @@
 //!
 //! A pooler is looked at by plain statements alone: one that is not usable breaks on prepared ones before it says anything.
 use crate::{
+    error::DbError,
     login::{self, Login, Schema},
     migrate::{Migrations, SchemaError},
     pools::{App, PoolSettings, RolePool},
+    rls,
 };
 use exarch_common_base::Finding;
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection, Row};
@@ -198,6 +200,35 @@ pub async fn database(
         )),
     }
     found
+}
+
+/// Looks at every table, view, function and policy, as the catalogue has them: whether row-level security keeps tenants apart.
+pub async fn row_security(schema: Schema, settings: &PoolSettings) -> Vec<Finding> {
+    let check = "database.rls";
+    let looked = async {
+        let mut conn = connect(settings).await.map_err(DbError::from)?;
+        let found = rls::audit(&mut conn, rls::Expected::of(schema)).await;
+        let _ = conn.close().await;
+        found
+    };
+    match tokio::time::timeout(PATIENCE * 2, looked).await {
+        Ok(Ok(found)) if found.is_empty() => {
+            vec![Finding::ok(check, "no table, view, function or policy breaks a rule")]
+        }
+        Ok(Ok(found)) => found
+            .into_iter()
+            .map(|broken| {
+                let object = match broken.detail.is_empty() {
+                    true => broken.object,
+                    false => format!("{} ({})", broken.object, broken.detail),
+                };
+                let cause = format!("{}: {}", broken.rule.name(), broken.rule.broken());
+                Finding::bad(check, format!("{object} breaks a rule"), cause, broken.rule.remedy())
+            })
+            .collect(),
+        Ok(Err(error)) => vec![Finding::unknown(check, error.told())],
+        Err(_) => vec![Finding::unknown(check, "the database does not answer")],
+    }
 }
 
 fn judge(pooling: Pooling, direct: &Option<PoolSettings>) -> Finding {

@@ -3,6 +3,8 @@
 //! The boundary between tenants is in the database, so what the database holds is checked, not what the migrations meant:
 //! by `doctor rls` on a server, by a test on every schema.
 
+mod no_tenant;
+
 use std::fmt;
 
 use sqlx::{Connection, PgConnection};
@@ -19,6 +21,20 @@ pub struct Expected<'a> {
     pub no_tenant: &'a [&'a str],
     /// The tables whose rows are only ever added.
     pub append_only: &'a [&'a str],
+}
+
+impl Expected<'static> {
+    /// What the migrations of a schema make.
+    pub const fn of(schema: Schema) -> Self {
+        Self {
+            schema,
+            no_tenant: match schema {
+                Schema::Global => no_tenant::AT_THE_GLOBAL,
+                Schema::Regional => no_tenant::IN_A_REGION,
+            },
+            append_only: &["audit"],
+        }
+    }
 }
 
 /// One broken rule.

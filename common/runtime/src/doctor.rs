@@ -26,6 +26,24 @@ impl std::str::FromStr for Telling {
     }
 }
 
+/// The one thing to look at, when it is not all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What keeps tenants apart in the database.
+    Rls,
+}
+
+impl std::str::FromStr for Part {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "rls" => Ok(Self::Rls),
+            _ => Err("expected rls, or nothing for all".to_owned()),
+        }
+    }
+}
+
 /// A certificate is renewed long before as few days are left.
 const DAYS_LEFT: i64 = 7;
 

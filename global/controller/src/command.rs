@@ -18,7 +18,7 @@ use exarch_common_crypto::{password::Hasher, seal::Sealer};
 use exarch_common_http::openapi_json;
 use exarch_common_pg::{AppPool, Migrations, OwnerPool, SweepPool};
 use exarch_common_runtime::{
-    doctor::{Telling, report},
+    doctor::{Part, Telling, report},
     settings,
 };
 use std::{
@@ -87,6 +87,8 @@ enum Action {
         /// How to tell: text or json.
         #[arg(short, long, default_value = "text")]
         output: Telling,
+        /// The one thing to look at: rls, for each table, view, function and policy that breaks a rule. Everything by default.
+        only: Option<Part>,
     },
 }
 
@@ -162,9 +164,9 @@ pub async fn run(command: Command) -> anyhow::Result<()> {
             say(&format!("{done} migrations applied\n"))
         }
         Some(Action::Migrate(Migrate::Status(config))) => status(&config.load()?).await,
-        Some(Action::Doctor { config, output }) => {
+        Some(Action::Doctor { config, output, only }) => {
             let loaded = settings::load(Some(&config.file), &settings::process_env());
-            let (told, healthy) = report(&doctor::examine(&Ambient::system(), loaded).await, output)?;
+            let (told, healthy) = report(&doctor::examine(&Ambient::system(), loaded, only).await, output)?;
             say(&told)?;
             anyhow::ensure!(healthy, "something is not well");
             Ok(())

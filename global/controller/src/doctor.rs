@@ -12,12 +12,12 @@ use exarch_common_pg::{
     doctor::{self, Subject, database},
 };
 use exarch_common_runtime::{
-    doctor::{days_left, settings as judged},
+    doctor::{Part, days_left, settings as judged},
     settings::SettingsError,
 };
 
-/// Looks at everything that a controller needs.
-pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>) -> Vec<Finding> {
+/// Looks at everything, or at one part of what a controller needs.
+pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>, only: Option<Part>) -> Vec<Finding> {
     let (settings, good) = match judged(loaded) {
         Ok(good) => good,
         Err(bad) => return bad,
@@ -31,8 +31,12 @@ pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>)
         }
     };
     let app = direct.clone().or_else(|| Some(subjects.first()?.settings.clone()));
+    if let (Some(Part::Rls), Some(app)) = (only, &app) {
+        return doctor::row_security(Schema::Global, app).await;
+    }
     found.extend(database(Schema::Global, subjects, direct, || ambient.now()).await);
     if let Some(app) = app {
+        found.extend(doctor::row_security(Schema::Global, &app).await);
         found.extend(keys(ambient, &settings, app.clone()).await);
         found.push(emergencies(ambient, app).await);
     }

@@ -7,13 +7,13 @@ use exarch_common_pg::{
     doctor::{self, Subject, database},
 };
 use exarch_common_runtime::{
-    doctor::{days_left, private_dir, settings as judged},
+    doctor::{Part, days_left, private_dir, settings as judged},
     settings::SettingsError,
 };
 use std::sync::Arc;
 
-/// Looks at everything that a gateway needs.
-pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>) -> Vec<Finding> {
+/// Looks at everything, or at one part of what a gateway needs.
+pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>, only: Option<Part>) -> Vec<Finding> {
     let (settings, good) = match judged(loaded) {
         Ok(good) => good,
         Err(bad) => return bad,
@@ -27,8 +27,12 @@ pub async fn examine(ambient: &Ambient, loaded: Result<Settings, SettingsError>)
         }
     };
     let app = direct.clone().or_else(|| Some(subjects.first()?.settings.clone()));
+    if let (Some(Part::Rls), Some(app)) = (only, &app) {
+        return doctor::row_security(Schema::Regional, app).await;
+    }
     found.extend(database(Schema::Regional, subjects, direct, || ambient.now()).await);
     if let Some(app) = app {
+        found.extend(doctor::row_security(Schema::Regional, &app).await);
         found.extend(keys(ambient, &settings, app).await);
     }
     found

@@ -6,7 +6,7 @@ use exarch_common_crypto::pki::Pin;
 use exarch_common_pg::{AppPool, Migrations, OwnerPool};
 use exarch_common_runtime::{
     Lifecycle, Notify,
-    doctor::{Telling, report},
+    doctor::{Part, Telling, report},
     os_signals, raise_open_files,
     settings::{self, SecretFile},
     telemetry,
@@ -73,6 +73,8 @@ enum Command {
         /// How to tell: text or json.
         #[arg(short, long, default_value = "text")]
         output: Telling,
+        /// The one thing to look at: rls, for each table, view, function and policy that breaks a rule. Everything by default.
+        only: Option<Part>,
     },
 }
 
@@ -151,9 +153,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
             let steps = Migrations::regional().status(&pool).await?;
             say(&steps.iter().map(|step| format!("{step}\n")).collect::<String>())
         }
-        Some(Command::Doctor { config, output }) => {
+        Some(Command::Doctor { config, output, only }) => {
             let loaded = settings::load(Some(&config.config), &settings::process_env());
-            let (told, healthy) = report(&doctor::examine(&Ambient::system(), loaded).await, output)?;
+            let (told, healthy) = report(&doctor::examine(&Ambient::system(), loaded, only).await, output)?;
             say(&told)?;
             anyhow::ensure!(healthy, "something is not well");
             Ok(())

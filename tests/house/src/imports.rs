@@ -52,7 +52,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("exarch-tests-bench", EVERYTHING),
     ("exarch-tests-chaos", EVERYTHING),
     ("exarch-tests-federation", EVERYTHING),
-    ("exarch-tests-house", &[AUTHZ, PG, TESTKIT]),
+    ("exarch-tests-house", &[BASE, AUTHZ, PG, TESTKIT]),
     ("exarch-tests-public", EVERYTHING),
 ];
 

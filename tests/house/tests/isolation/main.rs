@@ -6,7 +6,9 @@ mod attacks;
 mod scene;
 
 use attacks::Success;
-use exarch_common_pg::{Login, Schema, rls};
+use exarch_common_base::Outcome;
+use exarch_common_pg::{Login, Schema, doctor, rls};
+use exarch_common_testkit::db::TestDb;
 use scene::{MINE, Scene, THEIRS, run};
 use std::collections::BTreeSet;
 
@@ -23,6 +25,32 @@ async fn nothing_of_another_tenant_comes_out_of_any_table() {
         assert!(scene.tables.len() > 5, "{:?} has tables of tenants", schema);
         let found = attacks::all(&scene).await;
         assert!(found.is_empty(), "{:#?}", told(&found));
+    }
+}
+
+#[tokio::test]
+async fn doctor_names_what_breaks_a_rule_and_nothing_else() {
+    for schema in BOTH {
+        let db = TestDb::new(schema).await;
+        let app = db.settings(Login::App);
+        let found = doctor::row_security(schema, &app).await;
+        assert_eq!(found.len(), 1);
+        assert!(found[0].outcome == Outcome::Ok, "{found:?}");
+        let planted = format!(
+            "DROP POLICY audit_tenant ON {0}.audit; GRANT TRUNCATE ON {0}.audit_head TO exarch_app",
+            schema.name()
+        );
+        run(&mut db.superuser().await, planted).await.unwrap();
+        let found = doctor::row_security(schema, &app).await;
+        let named = |what: &str| {
+            found
+                .iter()
+                .any(|it| it.outcome == Outcome::Bad && it.symptom.contains(what))
+        };
+        assert!(
+            found.len() == 2 && named(".audit ") && named(".audit_head "),
+            "{found:?}"
+        );
     }
 }
 
