@@ -206,6 +206,43 @@ def one_of_another_tenant(scene):
     return Ask(body=body, path={"id": scene.admin.account["tenant"]}, token=scene.admin.token())
 
 
+@real("POST /v1/api-keys")
+def a_key(scene):
+    return Ask(body=new_key(scene), token=scene.admin.token())
+
+
+@real("GET /v1/api-keys/{id}")
+def that_key(scene):
+    made = post("/v1/api-keys", new_key(scene), scene.admin.token())
+    made.raise_for_status()
+    return Ask(path={"id": made.json()["id"]}, token=scene.admin.token())
+
+
+@real("PATCH /v1/api-keys/{id}")
+def another_name(scene):
+    ask = that_key(scene)
+    ask.body = {"name": scene.name()}
+    return ask
+
+
+@real("POST /v1/api-keys/{id}/rotate")
+def another_secret(scene):
+    ask = that_key(scene)
+    ask.body = {"overlap_seconds": 60}
+    return ask
+
+
+@real("POST /v1/api-keys/{id}/revoke")
+def its_end(scene):
+    ask = that_key(scene)
+    ask.body = {"reason": "fuzzing"}
+    return ask
+
+
+def new_key(scene):
+    return {"name": scene.name(), "kind": "federated", "role": "read-only"}
+
+
 @real("POST /v1/roles")
 def a_role(scene):
     return Ask(body=new_role(scene), token=scene.admin.token())

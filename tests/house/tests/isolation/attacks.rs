@@ -11,6 +11,8 @@ use sqlx::PgConnection;
 /// Refused by a missing right or by row security.
 const DENIED: &str = "42501";
 const UNIQUE: &str = "23505";
+/// What the provider's people asked for, of which they have a list over all tenants.
+const OF_THE_PROVIDER: &str = ".break_glass";
 /// Postgres keeps one plan for all executions after the fifth.
 const EXECUTIONS: usize = 8;
 
@@ -471,7 +473,7 @@ impl Attack<'_> {
             for table in &self.scene.tables {
                 let of = &table.name;
                 let whole = run(&mut conn, format!("SELECT t::text FROM {of} t")).await;
-                if whole.is_ok() {
+                if whole.is_ok() && !of.ends_with(OF_THE_PROVIDER) {
                     self.succeeded(of, format!("{login:?} reads it whole"));
                 }
             }
