@@ -269,6 +269,32 @@ export const pages = (api) => async ({ base, browser, check, quiet, shoot }) => 
         return at.bottom <= frame.bottom + 1 && at.right <= frame.right + 1;
       }), 'the cell that has the focus is not in sight');
     });
+    await check(`a tenant’s administrator makes an API key and keeps its secret (${theme})`, async () => {
+      await page.goto(`${base}/api-keys`);
+      await page.getByText('Release pipeline').waitFor();
+      await look('api-keys');
+      await narrow('api-keys');
+      await page.getByRole('button', { name: 'Rotate Release pipeline' }).click();
+      await page.getByRole('dialog').waitFor();
+      await look('api-key-rotate');
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Revoke Release pipeline' }).click();
+      await page.getByRole('dialog').waitFor();
+      await narrow('api-key-revoke');
+      await page.keyboard.press('Escape');
+      await page.getByRole('link', { name: 'Make a key' }).click();
+      await page.getByLabel('Name', { exact: true }).fill(`Key ${theme}`);
+      await page.keyboard.press('Enter');
+      await page.getByRole('alert').waitFor();
+      equal(await focused(), '/role', 'focus');
+      await look('new-api-key-refused');
+      await narrow('new-api-key-refused');
+      await page.getByRole('radio', { name: /Auditor/ }).check();
+      await page.getByRole('button', { name: 'Make key' }).click();
+      await page.getByRole('heading', { name: `Key ${theme} is made` }).waitFor();
+      await look('new-api-key');
+      await page.getByRole('button', { name: 'I have kept it' }).click();
+    });
     await check(`a tenant’s administrator reads whom a second factor would be asked of (${theme})`, async () => {
       someone.allow(`409 /v1/tenants/${acme.id}/settings`);
       await page.getByRole('link', { name: 'Settings' }).click();

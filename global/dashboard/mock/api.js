@@ -3,6 +3,7 @@
 import { account as accountRoutes, FIRST_CODE, SECRET, tenCodes } from './account.js';
 import { body, json, list, Refused, requireSameOrigin } from './http.js';
 import { invitations as invitationRoutes } from './invitations.js';
+import { keys as keyRoutes } from './keys.js';
 import { regions } from './regions.js';
 import { rolesOf, table as tableOfRoles } from './roles.js';
 import { people, sessionsOf, tenants } from './rooms.js';
@@ -124,6 +125,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
   const routes = {
     ...accountRoutes(server),
     ...invitationRoutes(server),
+    ...keyRoutes(server),
     ...people(server),
     ...regions(server),
     ...rolesOf(server),
@@ -288,7 +290,7 @@ export function mockApi({ world = freshWorld(), now = () => Date.now() } = {}) {
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       const { status, slug, message: detail, headers, errors } = error;
-      const problem = { type: `urn:exarch:problem:${slug}`, title: slug, status, detail, request_id: `req_${++serial}`, ...(errors.length > 0 && { errors }) };
+      const problem = { type: `urn:exarch:problem:${slug}`, title: slug, status, detail, request_id: `req_${++serial}`, ...(slug === 'permission-denied' && { decision_id: `dec_${String(serial).padStart(32, '0')}` }), ...(errors.length > 0 && { errors }) };
       return json(problem, { ...headers, 'content-type': 'application/problem+json' }, status);
     }
   }

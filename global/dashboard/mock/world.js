@@ -11,11 +11,12 @@
  * @typedef {{ code: string, address: string, user_agent: string, asked_at: string, expires_at: string, answer?: string }} Device
  * @typedef {{ id: string, tenant: string, email: string, display_name: string, roles: string[], by: string, created_at: string, expires_at: string }} Invitation
  * @typedef {{ id: string, name: string, scope: string, description: string, permissions: string[], created_at: string }} OwnRole
+ * @typedef {import('../src/api/types').ApiKey} ApiKey
  * @typedef {{ email: string, tenant?: string, kind: string, createdAt: number, expiresAt: number, address?: string, agent?: string }} Elsewhere
  * @typedef {{
  *   accounts: Account[], regions: Region[], devices: Device[], tenants: Tenant[], entitlements: Record<string, Entitlement[]>,
  *   probes: Record<string, Probe[]>, sessions: Elsewhere[], reasons: string[],
- *   invitations: Invitation[], roles: Record<string, OwnRole[]>, settings: Record<string, { second_factor: 'optional' | 'required' }>, mail: boolean,
+ *   invitations: Invitation[], roles: Record<string, OwnRole[]>, keys: Record<string, ApiKey[]>, settings: Record<string, { second_factor: 'optional' | 'required' }>, mail: boolean,
  * }} World
  */
 
@@ -56,6 +57,20 @@ export function world(now = Date.now()) {
     reasons: [],
     mail: true,
     settings: {},
+    keys: {
+      [acme.id]: [
+        {
+          id: 'key_2', name: 'Release pipeline', kind: 'federated', state: 'active', role: 'release-crew', cidrs: ['192.0.2.0/24'], last_used_on: before(86_400).slice(0, 10),
+          secret_since: before(12 * 86_400), created_at: before(40 * 86_400), expires_at: before(-50 * 86_400),
+          owner: { membership_id: 'mem_1', user: { id: 'usr_ada', email: 'ada@acme.example', display_name: 'Ada Byron', state: 'active' } },
+        },
+        {
+          id: 'key_1', name: 'Inventory', kind: 'regional', region: { id: 'reg_eu-north', slug: 'eu-north' }, state: 'void', role: 'read-only', cidrs: [],
+          secret_since: before(90 * 86_400), created_at: before(90 * 86_400),
+          owner: { membership_id: 'mem_9', user: { id: 'usr_old', email: 'old@acme.example', display_name: 'Olga Old', state: 'active' } },
+        },
+      ],
+    },
     roles: {
       [acme.id]: [
         {

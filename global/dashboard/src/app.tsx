@@ -163,6 +163,16 @@ export function createApp({ history, leave }: { history?: RouterHistory; leave: 
     }),
     createRoute({
       getParentRoute: () => shellRoute,
+      path: links.keys,
+      component: lazyRouteComponent(() => import('./keys/KeysPage'), 'KeysPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
+      path: links.newKey,
+      component: lazyRouteComponent(() => import('./keys/NewKeyPage'), 'NewKeyPage'),
+    }),
+    createRoute({
+      getParentRoute: () => shellRoute,
       path: links.settings,
       component: lazyRouteComponent(() => import('./settings/SettingsPage'), 'SettingsPage'),
     }),

@@ -14,6 +14,8 @@ export const links = {
   role: '/roles/$name',
   newRole: '/new/role',
   permissions: '/permissions',
+  keys: '/api-keys',
+  newKey: '/new/api-key',
   settings: '/settings',
   accounts: '/accounts',
   account: '/account',

@@ -9,6 +9,7 @@ export const offeredBy = [
   'federation_session.list', 'federation_session.revoke', 'federation_user.read', 'federation_user.disable', 'federation_user.enable',
   'user.list', 'user.invite', 'user.update', 'session.list', 'session.revoke', 'settings.read', 'settings.update',
   'membership.list', 'membership.grant', 'membership.revoke', 'role.list', 'role.read', 'role.create', 'role.update', 'role.delete',
+  'api_key.list', 'api_key.create', 'api_key.rotate', 'api_key.revoke',
 ] as const;
 
 export type Permission = (typeof offeredBy)[number];

@@ -19,6 +19,8 @@ export class Problem extends Error {
     /** When another try makes sense, as browser time in ms; from `Retry-After`. */
     readonly retryAt?: number,
     readonly errors: readonly FieldError[] = [],
+    /** By which a refusal is explained. */
+    readonly decisionId?: string,
   ) {
     super(sentence);
   }
@@ -44,6 +46,7 @@ export function problemOf(response: Response, body: unknown, now: number): Probl
     text('request_id') || response.headers.get('x-request-id') || undefined,
     retryAt(response.headers.get('retry-after'), now),
     fieldErrors(document.errors),
+    text('decision_id') || undefined,
   );
 }
 

@@ -23,6 +23,7 @@ const nav = [
   { to: links.home, label: 'Regions', needs: undefined, under: /^\/($|regions\/|new\/region$)/ },
   { to: links.people, label: 'People', needs: 'membership.list', under: /^\/(people(\/|$)|new\/person$)/ },
   { to: links.roles, label: 'Roles', needs: 'role.list', under: /^\/(roles(\/|$)|new\/role$|permissions$)/ },
+  { to: links.keys, label: 'API keys', needs: 'api_key.list', under: /^\/(api-keys|new\/api-key)$/ },
   { to: links.settings, label: 'Settings', needs: 'settings.read', under: /^\/settings$/ },
   { to: links.tenants, label: 'Tenants', needs: 'tenant.list', under: /^\/(tenants(\/|$)|new\/tenant$)/ },
   { to: links.accounts, label: 'Accounts', needs: 'federation_user.read', under: /^\/accounts$/ },

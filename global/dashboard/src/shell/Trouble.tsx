@@ -2,6 +2,7 @@ import { CloudOff, Lock, SearchX } from 'lucide-react';
 import type { Problem } from '../api/problem';
 import { Button } from '../ui/Button';
 import { EmptyState } from '../ui/EmptyState';
+import { References } from '../ui/References';
 
 /** A page or section whose data could not be had at all: why, what happens next, what to tell support. */
 export function Trouble({ problem, again, title = 'This could not be loaded', heading }: { problem: Problem; again: () => void; title?: string; heading?: 'h1' }) {
@@ -17,7 +18,7 @@ export function Trouble({ problem, again, title = 'This could not be loaded', he
         <p>{problem.sentence}</p>
         {final === 'refused' && <p>An administrator can give you a role that does.</p>}
         {!final && <p>The page tries again by itself.</p>}
-        {problem.requestId && <p className="mt-2 font-mono text-xs">Request {problem.requestId}</p>}
+        <References problem={problem} />
       </EmptyState>
     </div>
   );

@@ -5,6 +5,7 @@ import { Button } from './Button';
 import { elementOf, fieldOf, FieldErrors, labelOf, sentence } from './form-state';
 import { LeaveGuard } from './LeaveGuard';
 import { Notice } from './Notice';
+import { References } from './References';
 
 type Props<T> = {
   submit: string;
@@ -151,7 +152,7 @@ function Summary({ problem, fields, rest, go, remedy }: Refused & { go: (name: s
       {remedy}
       {/* Where there is something better to do than to wait, nobody is told to wait. */}
       {problem?.retryAt && !remedy && <p>{`You can try again at ${clock(problem.retryAt)}.`}</p>}
-      {problem?.requestId && fields.length === 0 && <p className="mt-1 font-mono text-xs">Request {problem.requestId}</p>}
+      {problem && fields.length === 0 && <References problem={problem} />}
     </Notice>
   );
 }

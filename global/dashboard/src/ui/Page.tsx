@@ -6,7 +6,7 @@ import { Freshness, type Live } from './Freshness';
 type Props = {
   title: string;
   /** The list that the page belongs to. */
-  back?: { to: '/' | '/tenants' | '/people' | '/roles' | '/account'; label: string };
+  back?: { to: '/' | '/tenants' | '/people' | '/roles' | '/api-keys' | '/account'; label: string };
   badge?: ReactNode;
   intro?: ReactNode;
   /** What can be done here. */
