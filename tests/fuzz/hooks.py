@@ -29,11 +29,15 @@ AGENTS = SERVER == "agents"
 # What agents ask is on a listener of its own.
 OF_AGENTS = "/agent/v1/"
 # Why an operation may be without success. An operation without one and without success is a fault of the fuzzing.
-SECOND = "takes a second one of the provider's people, and the box has one"
+EMERGENCY = "there is break-glass only where two of the provider's people may approve, and the box has one"
 REASONS = {
     "POST /v1/me/token": "takes a session by cookie, which the checks would take for no credentials",
-    "POST /v1/break-glass/{id}/approve": SECOND,
-    "POST /v1/break-glass/{id}/deny": SECOND,
+    "POST /v1/break-glass": EMERGENCY,
+    "GET /v1/break-glass/{id}": EMERGENCY,
+    "POST /v1/break-glass/{id}/approve": EMERGENCY,
+    "POST /v1/break-glass/{id}/deny": EMERGENCY,
+    "POST /v1/break-glass/{id}/end": EMERGENCY,
+    "POST /v1/provider-access/{id}/end": EMERGENCY,
 }
 # What is not a GET and changes nothing of what it names.
 HARMLESS = {"POST /v1/regions/{slug}/token"}

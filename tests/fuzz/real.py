@@ -307,32 +307,6 @@ def its_limits(scene):
     return Ask(body={"limits": {"clusters": 3}}, path=path, token=scene.owner.token())
 
 
-@real("POST /v1/break-glass")
-def an_emergency(scene):
-    return Ask(body=emergency_in(scene.tenant()), token=scene.owner.token())
-
-
-@real("GET /v1/break-glass/{id}", "POST /v1/break-glass/{id}/end")
-def that_emergency(scene):
-    return Ask(body={"reason": "fuzzing"}, path={"id": asked_for(scene, scene.tenant())}, token=scene.owner.token())
-
-
-@real("POST /v1/provider-access/{id}/end")
-def theirs_to_end(scene):
-    tenant, admin = scene.new_tenant()
-    return Ask(body={"reason": "fuzzing"}, path={"id": asked_for(scene, tenant["slug"])}, token=admin.access)
-
-
-def asked_for(scene, tenant):
-    asked = post("/v1/break-glass", emergency_in(tenant), scene.owner.token())
-    asked.raise_for_status()
-    return asked.json()["id"]
-
-
-def emergency_in(tenant):
-    return {"tenant": tenant, "reason": "fuzzing", "ticket": "fuzz", "minutes": 5}
-
-
 @real("POST /v1/regions")
 def a_region(scene):
     return Ask(body=scene.new_region(), token=scene.owner.token())
