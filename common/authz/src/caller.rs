@@ -1,11 +1,13 @@
 //! Who calls, and what that one holds.
 use crate::{BoundRole, Permission, PermissionSet, Scope, TenantState};
 use exarch_common_base::{AgentId, ClusterId, KeyId, RegionId, SessionId, TenantId, UserId};
+use serde::{Deserialize, Serialize};
 use std::{fmt, sync::Arc};
 use time::OffsetDateTime;
 
 /// Who it is, proved by whoever builds the [`Caller`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Principal {
     /// A person who signed in at the global.
     User(UserId),
@@ -92,7 +94,8 @@ impl fmt::Display for Principal {
 }
 
 /// Where a role is bound.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum On {
     /// The federation.
     System,
@@ -162,6 +165,11 @@ struct Inner {
     /// Sorted by cluster; no set in it is empty.
     by_cluster: Vec<(ClusterId, PermissionSet)>,
     reads_in_incident: bool,
+    /// As they were given, for those who ask later why: a decision does not look at them.
+    bindings: Vec<Binding>,
+    at_most: Option<BoundRole>,
+    /// When they were looked at.
+    as_of: OffsetDateTime,
 }
 
 impl Caller {
@@ -257,6 +265,21 @@ impl Caller {
         self.0.reads_in_incident
     }
 
+    /// What is bound to it, also what gives nothing here or has ended.
+    pub fn bindings(&self) -> &[Binding] {
+        &self.0.bindings
+    }
+
+    /// The role that leaves of its bindings only what it holds too: a key's own.
+    pub fn at_most(&self) -> Option<&BoundRole> {
+        self.0.at_most.as_ref()
+    }
+
+    /// The time at which it held what it holds.
+    pub fn as_of(&self) -> OffsetDateTime {
+        self.0.as_of
+    }
+
     /// A tenant-scope role shows all clusters only if it has to do with clusters at all.
     fn sees_all_clusters(&self) -> bool {
         const IN_CLUSTERS: PermissionSet = PermissionSet::of(Scope::Cluster);
@@ -309,7 +332,7 @@ impl CallerBuilder {
     /// The caller at `now`. A binding that has ended, that belongs to another tenant than the one in force, or whose role or
     /// principal does not go with its scope gives nothing.
     pub fn build(self, now: OffsetDateTime) -> Caller {
-        let mut held = self.nothing();
+        let mut held = self.nothing(now);
         for binding in &self.bindings {
             let alive = binding.until.is_none_or(|until| now < until);
             if alive && binding.role.scope() == binding.on.scope() {
@@ -319,10 +342,12 @@ impl CallerBuilder {
         if let Some(role) = &self.at_most {
             held.cut(role);
         }
+        held.at_most = self.at_most;
+        held.bindings = self.bindings;
         Caller(Arc::new(held))
     }
 
-    fn nothing(&self) -> Inner {
+    fn nothing(&self, now: OffsetDateTime) -> Inner {
         Inner {
             principal: self.principal,
             session: self.session,
@@ -332,13 +357,16 @@ impl CallerBuilder {
             region: PermissionSet::EMPTY,
             by_cluster: Vec::new(),
             reads_in_incident: false,
+            bindings: Vec::new(),
+            at_most: None,
+            as_of: now,
         }
     }
 
     /// A caller who holds any sets whatever, for the properties of the policy.
     #[cfg(test)]
     pub(crate) fn holding(self, sets: &[(PermissionSet, On)], reads_in_incident: bool) -> Caller {
-        let mut held = self.nothing();
+        let mut held = self.nothing(OffsetDateTime::UNIX_EPOCH);
         for &(set, on) in sets {
             held.add(set, on, reads_in_incident);
         }

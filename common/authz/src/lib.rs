@@ -6,21 +6,27 @@
 //! - [`policy::check`] turns caller and [`Target`] into a [`Permit`], which only the policy can make and which a use case
 //!   asks for: an unchecked call does not compile. Its no is a [`Refusal`] with status and story.
 //!
+//! A no is kept as a [`Record`], which can be asked again; [`who_can`] puts the question the other way round.
+//!
 //! Missing, unknown, ambiguous or stale is no. A decision allocates nothing and touches no database. The crate decides; it
 //! does not authenticate (whoever builds a [`Caller`] has done that) and it does not answer (`common/http` does).
 //!
 //! Entering a new permission: a line in the table, its name in the roles that hold it, `REGENERATE=1 cargo test --workspace
 //! --test rbac`, and a route that needs it.
 mod caller;
+mod decision;
 mod permission;
 pub mod policy;
 mod role;
 mod set;
 mod tenant_state;
+mod who_can;
 
 pub use caller::{Binding, Caller, CallerBuilder, CallerKind, Clusters, On, Principal};
+pub use decision::{Held, HeldRole, Record};
 pub use permission::{Access, Action, Permission, Scope, UnknownPermission, UnknownScope, perm};
 pub use policy::{Permit, Reason, Refusal, Target};
 pub use role::{BoundRole, CustomRole, Role, UnknownRole};
 pub use set::PermissionSet;
 pub use tenant_state::{StateRefusal, TenantState};
+pub use who_can::who_can;

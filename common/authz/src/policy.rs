@@ -6,10 +6,12 @@
 //! tenant is suspended for billing. In that order, so that a later answer never tells what an earlier one hides.
 use crate::{Action, Caller, Clusters, Permission, Principal, Role, Scope, StateRefusal, TenantState};
 use exarch_common_base::{ClusterId, TenantId};
+use serde::{Deserialize, Serialize};
 use std::{fmt, marker::PhantomData};
 
 /// On what the caller wants to act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Target {
     /// The provider's federation.
     System,
@@ -164,7 +166,7 @@ pub fn allows(caller: &Caller, permission: Permission, target: Target) -> Result
     })
 }
 
-fn decide(caller: &Caller, permission: Permission, target: Target) -> Result<(), Reason> {
+pub(crate) fn decide(caller: &Caller, permission: Permission, target: Target) -> Result<(), Reason> {
     if let Some(tenant) = target.tenant()
         && caller.tenant() != Some(tenant)
     {
@@ -199,7 +201,8 @@ fn decide(caller: &Caller, permission: Permission, target: Target) -> Result<(),
 }
 
 /// Why the policy said no.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Reason {
     /// Nobody was authenticated.
     Unknown,
@@ -213,6 +216,28 @@ pub enum Reason {
     NotHeld,
     /// The state of the tenant does not leave this.
     State(StateRefusal),
+}
+
+impl Reason {
+    /// Its name in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unauthenticated",
+            Self::OtherTenant => "other-tenant",
+            Self::OtherCluster => "other-cluster",
+            Self::WrongScope => "wrong-scope",
+            Self::NotHeld => "not-held",
+            Self::State(state) => state.as_str(),
+        }
+    }
+
+    /// Whether it hides if there is such a thing at all.
+    pub const fn hides(self) -> bool {
+        matches!(
+            self,
+            Self::OtherTenant | Self::OtherCluster | Self::State(StateRefusal::Deleted)
+        )
+    }
 }
 
 /// A no, with what the answer, the log and `why` need. Its `Display` is the sentence for the caller and tells nothing
@@ -310,9 +335,8 @@ impl fmt::Display for Why<'_> {
             Reason::State(state) => write!(f, "it is held, but: {state}"),
             Reason::NotHeld => {
                 f.write_str("no binding that covers it holds the permission; missing is one of")?;
-                let fitting = Role::holding(*permission).filter(|role| covers(role.scope(), *target));
                 let mut before = " ";
-                for role in fitting {
+                for role in fitting(*permission, *target) {
                     write!(f, "{before}{role}")?;
                     before = ", ";
                 }
@@ -320,6 +344,11 @@ impl fmt::Display for Why<'_> {
             }
         }
     }
+}
+
+/// The presets that would give `permission` on `target` to somebody who has them there.
+pub fn fitting(permission: Permission, target: Target) -> impl Iterator<Item = Role> {
+    Role::holding(permission).filter(move |role| covers(role.scope(), target))
 }
 
 /// Whether a role bound at `scope` can cover `target`.

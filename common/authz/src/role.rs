@@ -306,6 +306,11 @@ impl CustomRole {
             permissions: known.intersection(Self::most(scope)),
         }
     }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
 }
 
 /// A role as it is bound to somebody.

@@ -21,7 +21,8 @@ pub enum TenantState {
 }
 
 /// What a tenant's state refuses, in words for the caller.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum StateRefusal {
     /// A write while suspended for billing.
     #[error("The tenant is suspended for billing: reading and exporting still work, changes do not.")]
@@ -38,6 +39,16 @@ pub enum StateRefusal {
 }
 
 impl StateRefusal {
+    /// Its name in answers.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Billing => "tenant-suspended-billing",
+            Self::Incident => "tenant-suspended-incident",
+            Self::Deleting => "tenant-deleting",
+            Self::Deleted => "tenant-deleted",
+        }
+    }
+
     /// The HTTP status of the answer.
     pub const fn status(self) -> u16 {
         match self {

@@ -62,7 +62,8 @@ impl Api {
         self.query(path, &[]).await
     }
 
-    async fn query(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+    /// `GET` with parameters.
+    pub async fn query(&self, path: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         let request = self.client.request(Method::GET, path).query(query);
         Ok(self.client.send(request.timeout(self.timeout)).await?)
     }

@@ -2,7 +2,7 @@
 use crate::{
     Failure, agent, api_key, apply, audit, binding, break_glass, cluster, context::Context, continuity, entitlement,
     host, invitation, lease, login, logout, manual, membership, provider_access, region, resource, role, sessions,
-    tenant, times, user, version, whoami, workload,
+    tenant, times, user, version, whoami, why, workload,
 };
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use exarch_common_base::Slug;
@@ -168,6 +168,14 @@ pub enum Command {
     /// What the provider's staff did to the federation
     #[command(subcommand)]
     FederationAudit(audit::Command),
+    /// Why something was refused, by the id that the refusal told
+    Why {
+        /// As dec_…
+        #[arg(value_name = "DECISION")]
+        decision: String,
+    },
+    /// Who may do a thing: in the tenant, in a cluster, in the federation; now or at a time that is past
+    WhoCan(why::WhoCan),
     /// Print the script by which a shell completes this command
     Completion {
         /// Which shell
@@ -213,6 +221,8 @@ impl Command {
             Self::ProviderAccess(command) => provider_access::run(cx, command).await,
             Self::BreakGlass(command) => break_glass::run(cx, command).await,
             Self::FederationAudit(command) => audit::of_federation(cx, command).await,
+            Self::Why { decision } => why::why(cx, &decision).await,
+            Self::WhoCan(args) => why::who_can(cx, args).await,
             Self::Completion { shell } => manual::completion(cx, shell),
             Self::Man { directory } => manual::pages(&directory),
             Self::Version => version::run(cx),

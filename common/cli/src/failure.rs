@@ -187,7 +187,7 @@ impl Failure {
             line(name, value.as_str().unwrap_or(&value.to_string()));
         }
         if let Some(decision) = &problem.decision_id {
-            line("decision", decision);
+            line("why", &format!("exarch why {decision}"));
         }
         if let Some(request) = &problem.request_id {
             line("request", request);

@@ -49,6 +49,7 @@ mod tenant;
 mod user;
 mod version;
 mod whoami;
+mod why;
 mod workload;
 
 pub use args::{Cli, Command, Flags, Format};

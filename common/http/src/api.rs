@@ -4,6 +4,7 @@ mod describe;
 use self::describe::{BEARER, describe, operations};
 use crate::{
     Problem,
+    in_force::InForce,
     json::read_body,
     problem::ProblemDocument,
     repeats::{self, Answers, Repeat},
@@ -306,14 +307,15 @@ async fn admit(gate: Arc<dyn DynGate>, kind: RouteKind, manner: Manner, request:
         };
         return watch::open(watches, channels, asked).await;
     }
-    if let Err(problem) = gate.admit_dyn(kind, &mut parts).await {
-        return problem.into_response();
-    }
+    let admitted = gate.admit_dyn(kind, &mut parts).await;
+    let in_force = InForce::of(&parts.extensions);
     let request = Request::from_parts(parts, body);
-    match manner {
-        Manner::Plain | Manner::Lists(_) => next.run(request).await,
-        Manner::Creates(repeat) => repeats::once(gate.answers_dyn(), repeat, request, next).await,
-    }
+    let response = match (admitted, manner) {
+        (Err(problem), _) => problem.into_response(),
+        (Ok(()), Manner::Plain | Manner::Lists(_)) => next.run(request).await,
+        (Ok(()), Manner::Creates(repeat)) => repeats::once(gate.answers_dyn(), repeat, request, next).await,
+    };
+    InForce::tell(in_force, response)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod answers;
 mod api;
 pub mod client;
 pub mod conditions;
+pub mod explained;
+mod in_force;
 mod json;
 pub mod layers;
 pub mod ops;
@@ -32,6 +34,7 @@ pub mod watch;
 pub use answers::{Created, Versioned};
 #[cfg(feature = "pg")]
 pub use api::{Api, Gate, PeerBody, RouteEntry, RouteKind, openapi_json};
+pub use in_force::{InForce, TENANT};
 pub use json::{Json, MAX_BODY, MAX_DEPTH, OptionalJson, parse, parse_value, read_body};
 pub use layers::RequestContext;
 pub use page::{Page, PageQuery, Paging};

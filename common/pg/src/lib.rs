@@ -9,6 +9,7 @@
 //!
 //! Rooms write their SQL in `store.rs` on `tx.conn()`. Nothing else opens a transaction. What is read most often is read without
 //! one, by [`read_once`]: a single statement that carries its context.
+pub mod decisions;
 pub mod doctor;
 pub mod embedded;
 mod error;

@@ -133,6 +133,11 @@ impl Cut {
         breaks
     }
 
+    /// How many calls the work within the last [`Cut::during`] made, as far as the wire was whole.
+    pub fn calls(&self) -> u32 {
+        self.plan().calls
+    }
+
     fn plan(&self) -> MutexGuard<'_, Plan> {
         lock(&self.plan)
     }

@@ -293,6 +293,18 @@ pub enum Tier {
     Expired,
 }
 
+impl Tier {
+    /// Its name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fresh => "fresh",
+            Self::Stale => "stale",
+            Self::Old => "old",
+            Self::Expired => "expired",
+        }
+    }
+}
+
 /// The ages, in seconds, up to which a passport is fresh, stale and old.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TierLimits {

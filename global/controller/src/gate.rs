@@ -15,11 +15,11 @@ use axum::{
     http::{header, request::Parts},
 };
 use exarch_common_authz::{
-    Action, Binding, Caller, On, PermissionSet, Permit, Principal, Refusal, Role, Scope, Target, policy,
+    Action, Binding, Caller, On, PermissionSet, Permit, Principal, Record, Refusal, Role, Scope, Target, policy,
 };
 use exarch_common_base::{DecisionId, RequestId, TenantId, UserId};
 use exarch_common_http::{
-    Problem, RequestContext, RouteKind,
+    InForce, Problem, RequestContext, RouteKind,
     repeats::{Answers, Asking},
     serve::Peer,
     watch::{Again, Watches},
@@ -52,6 +52,7 @@ impl exarch_common_http::Gate for PublicGate {
             ..sessions::authenticate(app, parts).await?
         };
         if let Some(tenant) = who.tenant() {
+            parts.extensions.insert(InForce(tenant));
             // a stream that looks again by itself is no request of the tenant's
             if parts.extensions.get::<Again>().is_none() {
                 app.rates.count(tenant)?;
@@ -282,6 +283,11 @@ impl Who {
         self.caller.tenant()
     }
 
+    /// Under which tenant it is kept what this person is refused.
+    pub fn kept_under(&self) -> TenantId {
+        self.tenant().unwrap_or(PROVIDER)
+    }
+
     /// The tenant in force, or 403.
     ///
     /// # Errors
@@ -331,20 +337,19 @@ impl Who {
 
     fn refused(&self, app: &App, refusal: &Refusal) -> Problem {
         let decision: DecisionId = app.ambient.id();
-        let why = refusal.why().to_string();
-        tracing::info!(decision_id = %decision, why, "refused");
-        let tenant = self.tenant().unwrap_or(PROVIDER);
-        let on = refusal.target().to_string();
-        let mut entry = self.entry(
-            app,
-            tenant,
-            refusal.permission().name(),
-            (refusal.permission().scope().as_str(), on),
-        );
-        entry.decision = Some(decision);
-        // who is refused did nothing to the tenant
-        entry.flags.remove(&Flag::Provider);
-        app.refusals.push(entry.ended(Outcome::Denied, why));
+        tracing::info!(decision_id = %decision, why = %refusal.why(), "refused");
+        app.refusals.push(&app.ambient, self.caller.principal(), || {
+            let on = (refusal.permission().scope().as_str(), refusal.target());
+            let mut entry = self.entry(app, self.kept_under(), refusal.permission().name(), on);
+            entry.decision = Some(decision);
+            // who is refused did nothing to the tenant
+            entry.flags.remove(&Flag::Provider);
+            let why = refusal.why().to_string();
+            (
+                entry.ended(Outcome::Denied, why),
+                Some(Record::of(&self.caller, refusal)),
+            )
+        });
         Problem::from(refusal).decision(decision)
     }
 }

@@ -7,6 +7,7 @@ pub mod app;
 pub mod audit;
 pub mod break_glass;
 pub mod command;
+pub mod decisions;
 pub mod device;
 pub mod doctor;
 pub mod entitlements;

@@ -1,7 +1,7 @@
 //! The table of routes of the public listener, and the one place where rooms enter it.
 use crate::{
-    api_keys, app::App, audit, break_glass, device, entitlements, exchange, gate, health, invitations, keys, me,
-    memberships, regions, roles, second_factor, sessions, sign_in, tenants, users, web,
+    api_keys, app::App, audit, break_glass, decisions, device, entitlements, exchange, gate, health, invitations, keys,
+    me, memberships, regions, roles, second_factor, sessions, sign_in, tenants, users, web,
 };
 use axum::Router;
 use exarch_common_http::{
@@ -27,6 +27,7 @@ pub fn api(gate: impl Gate) -> Api<App> {
         .room(entitlements::routes)
         .room(break_glass::routes)
         .room(audit::routes)
+        .room(decisions::routes)
         .room(keys::routes)
         .room(web::routes)
         .room(regions::routes)
@@ -53,7 +54,8 @@ fn doc() -> OpenApi {
         .version(env!("CARGO_PKG_VERSION"))
         .license(Some(license.build()))
         .description(Some(
-            "The global controller: signs people in, knows who may enter which region, and registers the regions.",
+            "The global controller: signs people in, knows who may enter which region, and registers the regions. Every answer to \
+             a caller with a tenant in force names that tenant in the header `Exarch-Tenant`.",
         ));
     OpenApiBuilder::new().info(info.build()).build()
 }

@@ -3,6 +3,7 @@ use crate::{
     agents::Agents,
     audit::Refusals,
     bindings::Bindings,
+    decisions::Forget,
     directory::{self, Directory},
     federation::{self, Federation},
     instances::{self, Instances},
@@ -21,7 +22,7 @@ use exarch_common_http::{
     watch::{WatchLimits, Watches},
 };
 use exarch_common_pg::{AppPool, DbError, PoolSettings, RenewPool, SweepPool, SystemTx, Wakeups};
-use exarch_common_runtime::Lifecycle;
+use exarch_common_runtime::{Lifecycle, Nudge, run_reconciler};
 use std::{ops::Deref, sync::Arc, time::Duration};
 
 /// Channels of the database on which replicas wake each other. A lost notification is repaired by polling.
@@ -253,6 +254,8 @@ impl App {
             Waiters::keep(app, stop).await;
             Ok(())
         });
+        let forget = Forget(self.clone());
+        life.track(run_reconciler(forget, Nudge::new(), self.ambient.clone(), life.stop()));
         // rooms add theirs below
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     sessions,
 };
 use axum::http::request::Parts;
-use exarch_common_authz::{Action, Caller, Clusters, Permit, Refusal, Scope, Target, policy};
+use exarch_common_authz::{Action, Caller, Clusters, Permission, Permit, Record, Refusal, Scope, Target, policy};
 use exarch_common_base::{Ambient, BreakGlassId, DecisionId, TenantId};
 use exarch_common_http::{
     Problem, RouteKind,
@@ -18,6 +18,7 @@ use exarch_common_http::{
     watch::Watches,
 };
 use exarch_common_pg::{self as pg, InTenant, TenantContext};
+use exarch_common_wire::{passport::Tier, user_token::Version};
 use std::{ops::Deref, time::Duration};
 
 /// Which listener a table of routes is for.
@@ -105,6 +106,8 @@ pub struct UserCaller {
     pub(crate) ids: Ambient,
     pub(crate) origin: Origin,
     pub(crate) refusals: Refusals,
+    /// The passport it is decided by, and what its age leaves.
+    pub(crate) decided_by: Option<(Version, Tier)>,
 }
 
 impl Deref for UserCaller {
@@ -146,8 +149,26 @@ impl UserCaller {
     pub(crate) fn refused(&self, refusal: &Refusal) -> Problem {
         let decision: DecisionId = self.ids.id();
         tracing::info!(decision_id = %decision, why = %refusal.why(), "refused");
-        self.refusals.note(self, refusal, decision);
+        let record = || self.recorded(Record::of(&self.caller, refusal));
+        self.refusals.note(self, record, refusal.why(), decision);
         Problem::from(refusal).decision(decision)
+    }
+
+    /// The same for what is refused whoever asks, by the state of the region.
+    pub(crate) fn refused_beside(&self, permission: Permission, problem: Problem) -> Problem {
+        let decision: DecisionId = self.ids.id();
+        let target = self.widest(permission.scope());
+        tracing::info!(decision_id = %decision, %permission, why = problem.slug(), "refused");
+        let record = || self.recorded(Record::refused_beside(&self.caller, permission, target, problem.slug()));
+        self.refusals.note(self, record, problem.slug(), decision);
+        problem.decision(decision)
+    }
+
+    fn recorded(&self, record: Record) -> Record {
+        let passport = self
+            .decided_by
+            .map(|(version, tier)| (version.to_string(), tier.as_str().to_owned()));
+        Record { passport, ..record }
     }
 
     /// The widest target at which a permission of this scope can be held in the tenant in force.

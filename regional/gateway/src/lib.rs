@@ -9,6 +9,7 @@ pub mod audit;
 pub mod bindings;
 pub mod clusters;
 pub mod continuity;
+mod decisions;
 pub mod doctor;
 pub mod federation;
 pub mod gate;

@@ -1,7 +1,7 @@
 //! The three tables of routes, and the one place where rooms enter them.
 use crate::{
-    agents as agents_room, app::App, audit, bindings, clusters, continuity, gate::Face, hosts, leases, resources,
-    sessions, workloads,
+    agents as agents_room, app::App, audit, bindings, clusters, continuity, decisions, gate::Face, hosts, leases,
+    resources, sessions, workloads,
 };
 use axum::{Router, http::header, routing::get};
 use exarch_common_http::{
@@ -24,6 +24,7 @@ pub fn public(gate: impl Gate) -> Api<App> {
         .room(leases::routes)
         .room(workloads::routes)
         .room(audit::routes)
+        .room(decisions::routes)
 }
 
 /// What agents with a certificate may call.
@@ -83,7 +84,8 @@ fn doc() -> OpenApi {
         .title("Exarch regional gateway")
         .version(env!("CARGO_PKG_VERSION"))
         .description(Some(
-            "One region of the federation: its clusters, hosts, agents, resources, workloads and leases.",
+            "One region of the federation: its clusters, hosts, agents, resources, workloads and leases. Every answer to a caller \
+             with a tenant in force names that tenant in the header `Exarch-Tenant`.",
         ));
     OpenApiBuilder::new().info(info.build()).build()
 }

@@ -41,7 +41,7 @@ use exarch_common_crypto::{
     seal::Sealer,
     sign::{Algorithm, SigningKey},
 };
-use exarch_common_http::{Gate, Problem, RouteKind, layers, repeats::Answers, watch::Watches};
+use exarch_common_http::{Gate, InForce, Problem, RouteKind, layers, repeats::Answers, watch::Watches};
 use exarch_common_pg::{
     AppPool, Clusters, InTenant, Login, Migrations, OwnerPool, PoolSettings, RenewPool, Schema, SweepPool, SystemTx,
     TenantContext, TenantTx, embedded::Cluster,

@@ -14,6 +14,8 @@ mod breaks;
 #[cfg(test)]
 mod conventions;
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod device;
 #[cfg(test)]
 mod edits;

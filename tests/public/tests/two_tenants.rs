@@ -10,6 +10,8 @@ enum Probe {
     Hidden(String, Value),
     /// A list: holds nothing of the first tenant.
     Own,
+    /// The same, of what a query asks for.
+    OwnOf(&'static str),
     /// For the provider's people alone.
     Staff(String, Value),
     /// No tenant's: public, or about oneself.
@@ -24,10 +26,11 @@ struct Scene {
     invitation: String,
     break_glass: String,
     key: String,
+    decision: String,
 }
 
 fn probe(route: &str, scene: &Scene) -> Option<Probe> {
-    use Probe::{Hidden, Nobodys, Own, Staff};
+    use Probe::{Hidden, Nobodys, Own, OwnOf, Staff};
     let Scene {
         tenant,
         user,
@@ -36,9 +39,13 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
         invitation,
         break_glass,
         key,
+        decision,
     } = scene;
     let of_tenant = format!("/v1/tenants/{tenant}");
     Some(match route {
+        "GET /v1/who-can" => OwnOf("/v1/who-can?permission=user.list"),
+        "GET /v1/decisions/{id}" => Hidden(format!("/v1/decisions/{decision}"), Value::Null),
+        "GET /v1/federation-who-can" => Staff("/v1/federation-who-can?permission=tenant.read".into(), Value::Null),
         "GET /v1/users"
         | "GET /v1/audit"
         | "GET /v1/invitations"
@@ -181,7 +188,7 @@ fn probe(route: &str, scene: &Scene) -> Option<Probe> {
 async fn scene(world: &World) -> (Scene, Client, Value) {
     world.region("eu-north").await;
     let (tenant, north) = world.tenant("north").await;
-    let (user, _) = world.member(&north, "member@north.example", &["read-only"]).await;
+    let (user, member) = world.member(&north, "member@north.example", &["read-only"]).await;
     let owner = world.owner().await;
     let path = format!("/v1/tenants/{tenant}/entitlements");
     let entitlement = owner.post(&path, json!({"region": "eu-north"})).await.status(201);
@@ -192,7 +199,9 @@ async fn scene(world: &World) -> (Scene, Client, Value) {
     north.post("/v1/roles", role).await.status(201);
     let key = json!({"name": "of-north", "kind": "federated", "role": "read-only"});
     let key = north.post("/v1/api-keys", key).await.status(201);
+    let refused = member.get("/v1/audit").await.problem(403, "permission-denied");
     let scene = Scene {
+        decision: refused["decision_id"].as_str().unwrap().to_owned(),
         key: key["id"].as_str().unwrap().to_owned(),
         invitation: invitation["id"].as_str().unwrap().to_owned(),
         break_glass: break_glass(world, &tenant).await,
@@ -241,8 +250,13 @@ async fn what_is_one_tenants_never_shows_to_another() {
                 unprobed.insert(route);
             }
             Some(Probe::Nobodys) => {}
-            Some(Probe::Own) => {
-                let answer = south.get(&entry.path).await;
+            Some(list @ (Probe::Own | Probe::OwnOf(_))) => {
+                let path = if let Probe::OwnOf(path) = list {
+                    path
+                } else {
+                    &entry.path
+                };
+                let answer = south.get(path).await;
                 assert_eq!(answer.code, 200, "{route}");
                 for foreign in [
                     &tenant,
@@ -268,7 +282,8 @@ async fn what_is_one_tenants_never_shows_to_another() {
                     .replace(&user, "usr_00000000000000000000000000000000")
                     .replace(&scene.key, "key_00000000000000000000000000000000")
                     .replace(&scene.invitation, "inv_00000000000000000000000000000000")
-                    .replace(&scene.break_glass, "bgl_00000000000000000000000000000000");
+                    .replace(&scene.break_glass, "bgl_00000000000000000000000000000000")
+                    .replace(&scene.decision, "dec_00000000000000000000000000000000");
                 let never = send(&south, method, &nothing, &body).await;
                 assert_eq!(
                     (answer.json()["type"].clone(), never.code),

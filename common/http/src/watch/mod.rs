@@ -18,6 +18,7 @@ use self::window::{Change, Window};
 use crate::{
     Problem, RequestContext,
     api::{DynGate, RouteKind},
+    in_force::InForce,
     repeats::Asking,
     serve::HangUp,
     sse,
@@ -179,30 +180,39 @@ pub(crate) struct Asked {
     pub next: Next,
 }
 
+/// Who watches, and where.
+struct Watcher {
+    caller: String,
+    in_force: Option<InForce>,
+}
+
 /// Pages have at most a hundred items.
 const LARGEST: usize = 16 * 1024 * 1024;
 
 impl Asked {
     /// The page as it is now and who asks for it, or the answer that is none.
-    async fn look(&self, again: bool) -> Result<(Vec<u8>, Window, String), Response> {
+    async fn look(&self, again: bool) -> Result<(Vec<u8>, Window, Watcher), Response> {
         let mut parts = self.parts.clone();
         if again {
             parts.extensions.insert(Again);
         }
-        self.gate
-            .admit_dyn(self.kind, &mut parts)
-            .await
-            .map_err(IntoResponse::into_response)?;
+        let admitted = self.gate.admit_dyn(self.kind, &mut parts).await;
+        let in_force = InForce::of(&parts.extensions);
+        admitted.map_err(|problem| InForce::tell(in_force, problem.into_response()))?;
         let caller = parts.extensions.get::<Asking>().map(|asking| asking.caller.clone());
         let request = Request::from_parts(parts, Body::empty());
         let response = self.next.clone().run(request).await;
         if response.status() != StatusCode::OK {
-            return Err(response);
+            return Err(InForce::tell(in_force, response));
         }
         let broken = |e: &(dyn std::error::Error + 'static)| Problem::internal(e).into_response();
         let page = to_bytes(response.into_body(), LARGEST).await.map_err(|e| broken(&e))?;
         let window = serde_json::from_slice(&page).map_err(|e| broken(&e))?;
-        Ok((page.into(), window, caller.unwrap_or_default()))
+        let watcher = Watcher {
+            caller: caller.unwrap_or_default(),
+            in_force,
+        };
+        Ok((page.into(), window, watcher))
     }
 }
 
@@ -214,11 +224,11 @@ pub(crate) async fn open(watches: Option<Watches>, channels: &[&'static str], as
     };
     // before the first look, so that no change after it is missed
     let wakeups = watches.wakeups(channels);
-    let (page, window, caller) = match asked.look(false).await {
+    let (page, window, watcher) = match asked.look(false).await {
         Ok(shown) => shown,
         Err(answer) => return answer,
     };
-    let slot = match watches.enter(&caller) {
+    let slot = match watches.enter(&watcher.caller) {
         Ok(slot) => slot,
         Err(problem) => return problem.into_response(),
     };
@@ -252,7 +262,7 @@ pub(crate) async fn open(watches: Option<Watches>, channels: &[&'static str], as
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),
     );
-    response
+    InForce::tell(watcher.in_force, response)
 }
 
 /// The reader takes nothing.

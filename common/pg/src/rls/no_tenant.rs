@@ -25,6 +25,7 @@ pub(super) const AT_THE_GLOBAL: &[&str] = &[
     "sign_in_attempt",
     "sign_in_ticket",
     "staff_binding",
+    "state_history",
     "tenant",
     "totp",
     "totp_used_step",

@@ -1,8 +1,9 @@
 use exarch_common_base::TenantId;
 use exarch_common_pg::{DbError, SystemTx, TenantTx};
 use exarch_common_wire::audit::{Actor, Entry, Flag, Head, Outcome, Row, Source};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
-use time::OffsetDateTime;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
 /// A transaction in which something is recorded.
@@ -86,6 +87,66 @@ pub async fn append(conn: &mut PgConnection, entry: &Entry, prev: &Head, next: &
         &flags,
         &next.hash[..],
         &prev.hash[..]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes `entries` as the rows after `head`, all of the tenant in force, by one statement; there is at least one.
+pub async fn append_all(conn: &mut PgConnection, entries: &[&Entry], head: Head) -> Result<(), DbError> {
+    let (mut head, mut rows) = (head, Vec::with_capacity(entries.len()));
+    let hex = |hash: [u8; 32]| {
+        let digits: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("\\x{digits}")
+    };
+    for entry in entries {
+        let next = entry.chain(&head);
+        let at = entry
+            .at
+            .format(&Rfc3339)
+            .map_err(|error| sqlx::Error::Encode(error.into()))?;
+        rows.push(json!({
+            "tenant_id": entry.tenant.uuid(),
+            "seq": next.seq,
+            "id": entry.id.uuid(),
+            "at": at,
+            "actor_kind": entry.actor.kind,
+            "actor_id": entry.actor.id,
+            "on_behalf_of": entry.on_behalf_of,
+            "action": entry.action,
+            "target_kind": entry.target_kind,
+            "target_id": entry.target_id,
+            "outcome": entry.outcome.as_str(),
+            "reason": entry.reason,
+            "before": entry.before,
+            "after": entry.after,
+            "decision_id": entry.decision,
+            "request_id": entry.request,
+            "address": entry.source.address,
+            "user_agent": entry.source.user_agent,
+            "break_glass_id": entry.break_glass,
+            "flags": entry.flags.iter().map(|flag| flag.as_str()).collect::<Vec<_>>(),
+            "prev_hash": hex(head.hash),
+            "hash": hex(next.hash),
+        }));
+        head = next;
+    }
+    sqlx::query!(
+        "WITH moved AS (UPDATE gc.audit_head SET seq = $1, hash = $2 WHERE tenant_id = (SELECT gc.tenant_id()))
+         INSERT INTO gc.audit (tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id,
+                               outcome, reason, before, after, decision_id, request_id, address, user_agent,
+                               break_glass_id, flags, prev_hash, hash)
+         SELECT tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id, outcome, reason,
+                before, after, decision_id, request_id, address, user_agent, break_glass_id, flags, prev_hash, hash
+           FROM jsonb_to_recordset($3) AS row
+                (tenant_id uuid, seq bigint, id uuid, at timestamptz, actor_kind text, actor_id text, on_behalf_of text,
+                 action text, target_kind text, target_id text, outcome text, reason text, before jsonb, after jsonb,
+                 decision_id text, request_id text, address text, user_agent text, break_glass_id text, flags text[],
+                 prev_hash bytea, hash bytea)",
+        head.seq as i64,
+        &head.hash[..],
+        Value::Array(rows),
     )
     .execute(conn)
     .await?;

@@ -69,9 +69,11 @@ async fn run(app: &App, who: &Who, seat: &Seat, slug: &Slug) -> Result<RegionTok
         None => None,
     };
     let (Some(region), Some(right)) = (reached, right.filter(|r| r.check(now).is_ok())) else {
-        let entry = who.entry(app, tenant, "region.enter", ("region", slug));
-        app.refusals
-            .push(entry.ended(Outcome::Denied, "not entitled, or the membership does not reach it"));
+        let entry = || who.entry(app, tenant, "region.enter", ("region", slug));
+        app.refusals.push(&app.ambient, who.caller().principal(), || {
+            let why = "not entitled, or the membership does not reach it";
+            (entry().ended(Outcome::Denied, why), None)
+        });
         return Err(regions::no_such());
     };
     let present = health::present(tx.conn(), &[region.id]).await?.pop();

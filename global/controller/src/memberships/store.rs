@@ -257,17 +257,18 @@ pub async fn find(tx: &mut TenantTx, id: MembershipId) -> Result<Option<Membersh
 }
 
 /// Writes roles, regions and end; its new version.
-pub async fn update(tx: &mut TenantTx, membership: &Membership) -> Result<u64, DbError> {
+pub async fn update(tx: &mut TenantTx, membership: &Membership, now: OffsetDateTime) -> Result<u64, DbError> {
     let tenant = tx.tenant().uuid();
     let regions = regions(membership);
     let version = sqlx::query_scalar!(
-        "UPDATE gc.membership SET roles = $3, regions = $4, until_at = $5
+        "UPDATE gc.membership SET roles = $3, regions = $4, until_at = $5, changed_at = $6
           WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL RETURNING version",
         tenant,
         membership.id.uuid(),
         &membership.roles,
         regions.as_deref(),
-        membership.until
+        membership.until,
+        now
     )
     .fetch_one(tx.conn())
     .await?;

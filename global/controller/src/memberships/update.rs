@@ -82,7 +82,7 @@ async fn handler(
     }
     let user = users::find(&app, tx.conn(), after.user).await?;
     let user = user.ok_or_else(super::not_found)?;
-    after.version = store::update(&mut tx, &after).await?;
+    after.version = store::update(&mut tx, &after, app.ambient.now()).await?;
     let entry = who.entry(&app, tenant, "membership.update", ("membership", id));
     let entry = entry.before(before.recorded()).after(after.recorded());
     audit::record(&mut tx, &entry).await?;

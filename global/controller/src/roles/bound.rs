@@ -9,14 +9,14 @@ use std::sync::Arc;
 /// A role of a tenant's own, as other rooms' statements bring it along.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Stored {
-    pub(super) name: String,
-    pub(super) scope: String,
-    pub(super) permissions: Vec<String>,
+    pub(crate) name: String,
+    pub(crate) scope: String,
+    pub(crate) permissions: Vec<String>,
 }
 
 impl Stored {
     /// As it is bound; a scope that this build does not know gives nothing.
-    fn read(self) -> Option<Arc<CustomRole>> {
+    pub fn read(self) -> Option<Arc<CustomRole>> {
         let scope: Scope = self.scope.parse().ok()?;
         Some(Arc::new(CustomRole::new(self.name, scope, self.permissions)))
     }

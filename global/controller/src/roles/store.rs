@@ -122,15 +122,16 @@ pub async fn insert(tx: &mut TenantTx, role: &OwnRole, by: UserId) -> Result<(),
 }
 
 /// Writes description and permissions; its new version.
-pub async fn update(tx: &mut TenantTx, role: &OwnRole) -> Result<u64, DbError> {
+pub async fn update(tx: &mut TenantTx, role: &OwnRole, now: OffsetDateTime) -> Result<u64, DbError> {
     let tenant = tx.tenant().uuid();
     let version = sqlx::query_scalar!(
-        "UPDATE gc.role SET description = $3, permissions = $4
+        "UPDATE gc.role SET description = $3, permissions = $4, changed_at = $5
           WHERE tenant_id = $1 AND id = $2 AND ended_at IS NULL RETURNING version",
         tenant,
         role.id.uuid(),
         role.description,
-        &role.permissions
+        &role.permissions,
+        now
     )
     .fetch_one(tx.conn())
     .await?;

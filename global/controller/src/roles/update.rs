@@ -73,7 +73,7 @@ async fn handler(
     }
     let description = input.description.map(Text::into_inner).over(Some(after.description));
     after.description = description.unwrap_or_default();
-    after.version = store::update(&mut tx, &after).await?;
+    after.version = store::update(&mut tx, &after, app.ambient.now()).await?;
     let entry = who.entry(&app, tenant, "role.update", ("role", after.id));
     audit::record(&mut tx, &entry.before(before.recorded()).after(after.recorded())).await?;
     passports::touch_tenant(&app, &mut tx).await?;

@@ -1,7 +1,7 @@
-//! Removes what is over: sessions, tickets, old failures, invitations, answers kept for repeats.
+//! Removes what is over: sessions, tickets, old failures, invitations, answers kept for repeats, decisions.
 use super::store;
 use crate::{app::App, device, invitations, mail, second_factor, sign_in};
-use exarch_common_pg::idempotency;
+use exarch_common_pg::{decisions, idempotency};
 use exarch_common_runtime::Reconcile;
 use std::time::Duration;
 
@@ -28,7 +28,8 @@ impl Reconcile for Swept {
         let others = others
             + mail::sweep(&mut tx, now).await?
             + invitations::sweep(&mut tx, now).await?
-            + idempotency::sweep(&mut tx, now).await?;
+            + idempotency::sweep(&mut tx, now).await?
+            + decisions::sweep(&mut tx, now).await?;
         tx.commit().await?;
         Ok(sessions + others)
     }

@@ -378,6 +378,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/decisions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Explains a refusal: the caller's own, or, to those who read the audit, anybody's in the tenant in force; to those who read the
+         *     provider's audit, those without a tenant too. It is kept for seven days.
+         */
+        get: operations["getDecision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/v1/federation-audit": {
         parameters: {
             query?: never;
@@ -493,6 +513,23 @@ export interface paths {
         post?: never;
         /** Ends one of anybody's sessions. */
         delete: operations["revokeFederationUserSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/v1/federation-who-can": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Who of the provider's people may do a thing over the federation, now or at a time that is past. */
+        get: operations["whoCanInFederation"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1330,6 +1367,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/v1/who-can": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who may do a thing in the whole tenant in force, by which of their roles, now or at a time that is past. Roles in one cluster
+         *     alone are known to its region.
+         */
+        get: operations["whoCan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1626,6 +1683,91 @@ export interface components {
         };
         CreatedTenant: components["schemas"]["Tenant"] & {
             admin?: components["schemas"]["Created"] | null;
+        };
+        /** @description Why something was refused. */
+        Decision: {
+            /** @description Whether the policy would allow the same to the same caller by now. */
+            allowed_now: boolean;
+            /**
+             * Format: date-time
+             * @description When.
+             */
+            at: string;
+            /** @description Who was refused. */
+            caller: components["schemas"]["DecisionCaller"];
+            /** @description The same in words. */
+            explanation: string;
+            givers?: components["schemas"]["DecisionGivers"] | null;
+            /** @description What was bound to the one who asked, at that time. */
+            held: components["schemas"]["DecisionGrant"][];
+            /** @description Its id. */
+            id: string;
+            /** @description The roles any of which, held there, would have been enough. */
+            missing: string[];
+            passport?: components["schemas"]["DecisionPassport"] | null;
+            /** @description What was asked for. */
+            permission: string;
+            /**
+             * @description What stood against it: `not-held`, `tenant-suspended-billing`, `passport-old`, …; `not-found` where it is not yours to
+             *     know whether there is such a thing.
+             */
+            reason: string;
+            /** @description Whether the policy, asked again with what was held then, says the same. */
+            replay_agrees: boolean;
+            /** @description At which scope it is held: `system`, `tenant`, `region` or `cluster`. */
+            scope?: string | null;
+            target?: components["schemas"]["DecisionPlace"] | null;
+            /** @description The state of the tenant in force, at that time. */
+            tenant_state?: string | null;
+        };
+        /** @description Somebody who calls. */
+        DecisionCaller: {
+            /** @description Its id. */
+            id: string;
+            /** @description `user`, `api-key` or `operator`. */
+            kind: string;
+        };
+        /** @description Who could give what is missing. */
+        DecisionGivers: {
+            /** @description Who holds it; told to those who read the audit. */
+            people?: components["schemas"]["DecisionPerson"][];
+            /** @description The permission that it takes. */
+            permission: string;
+        };
+        /** @description A role and where it is bound. */
+        DecisionGrant: {
+            /** @description Where. */
+            on: components["schemas"]["DecisionPlace"];
+            /** @description The role's name. */
+            role: string;
+            /**
+             * Format: date-time
+             * @description Until when; without an end where absent.
+             */
+            until?: string | null;
+        };
+        /** @description What a region knew of the centre. */
+        DecisionPassport: {
+            /** @description `fresh`, `stale`, `old` or `expired`. */
+            tier: string;
+            /** @description Generation and version of its passport. */
+            version: string;
+        };
+        /** @description A person. */
+        DecisionPerson: {
+            /** @description How they are shown. */
+            display_name: string;
+            /** @description Who. */
+            id: string;
+        };
+        /** @description On what somebody acts or where a role is bound. */
+        DecisionPlace: {
+            /** @description The cluster. */
+            cluster_id?: string | null;
+            /** @description `system`, `region`, `tenant`, `clusters` (those of the tenant in which it is held) or `cluster`. */
+            kind: string;
+            /** @description The tenant. */
+            tenant_id?: string | null;
         };
         /** @description What the program shows and what it asks with (RFC 8628, section 3.2). */
         DeviceAuthorization: {
@@ -2859,6 +3001,31 @@ export interface components {
             email: string;
             /** @description The person's id. */
             id: string;
+        };
+        /** @description Who may do a thing. */
+        WhoCan: {
+            /**
+             * Format: date-time
+             * @description At which time.
+             */
+            at: string;
+            /** @description Those who may, by their ids. */
+            people: components["schemas"]["WhoCanPerson"][];
+            /** @description What. */
+            permission: string;
+            /** @description On what. */
+            target: components["schemas"]["DecisionPlace"];
+            /** @description The state of the tenant at that time; where it leaves nobody this, nobody is named. */
+            tenant_state?: string | null;
+        };
+        /** @description Somebody who may, and by what. */
+        WhoCanPerson: {
+            /** @description How they are shown. */
+            display_name: string;
+            /** @description Who. */
+            id: string;
+            /** @description Each of which would be enough. */
+            through: components["schemas"]["DecisionGrant"][];
         };
     };
     responses: never;
@@ -5555,6 +5722,92 @@ export interface operations {
             };
         };
     };
+    getDecision: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the decision, as the refusal told it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Why */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description It is not kept, or is of somebody else */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     listFederationAudit: {
         parameters: {
             query?: {
@@ -6323,6 +6576,94 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    whoCanInFederation: {
+        parameters: {
+            query: {
+                /** @description Name of a permission, as `user.invite`. */
+                permission: string;
+                /** @description At which time (RFC 3339); now where absent. */
+                at?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those who may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhoCan"];
+                };
             };
             /** @description Bad Request */
             400: {
@@ -13673,6 +14014,103 @@ export interface operations {
             };
             /** @description Not Found */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    whoCan: {
+        parameters: {
+            query: {
+                /** @description Name of a permission, as `user.invite`. */
+                permission: string;
+                /** @description At which time (RFC 3339); now where absent. */
+                at?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Those who may */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhoCan"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Nothing is known of that time */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -5,7 +5,7 @@
 //! last, so that the lock is short and no other lock is waited for under it.
 //!
 //! Refusals have no transaction of their own. Those of known callers are collected by [`Refusals`] and written in batches
-//! within a second; those of nobody in particular are only counted, because a flood of them would otherwise fill the table.
+//! within a second, a share a second of each; those of nobody in particular are only counted, because a flood of them would otherwise fill the table.
 mod list;
 mod record;
 mod refusals;

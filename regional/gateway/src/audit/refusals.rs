@@ -1,56 +1,76 @@
-//! Refusals of known callers: collected in memory, written in batches.
-use super::{record, record::by};
-use crate::{app::App, gate::UserCaller};
-use exarch_common_authz::{Refusal, Target};
-use exarch_common_base::{DecisionId, TenantId};
-use exarch_common_pg::{AppPool, Clusters, DbError, TenantContext, TenantTx};
+//! Refusals of known callers: collected in memory, written in batches to the audit and, as they were decided, for those who ask
+//! why. A flood of them costs the database a few statements for each tenant and batch, however many there are.
+use super::{record::by, store};
+use crate::app::App;
+use crate::gate::UserCaller;
+use exarch_common_authz::{Principal, Record, Target};
+use exarch_common_base::{DecisionId, TenantId, Waiting};
+use exarch_common_pg::{
+    AppPool, Clusters, DbError, TenantContext, TenantTx,
+    decisions::{self, Decision},
+};
 use exarch_common_runtime::{Nudge, Reconcile, run_reconciler};
 use exarch_common_wire::audit::{Entry, Outcome};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 /// Refusals kept in memory at most. Further ones are counted and lost: no caller can use up the memory by being refused.
 pub(super) const ROOM: usize = 4096;
+/// Those of one caller within a second; further ones are counted and lost, so that nobody crowds out the others.
+pub(super) const SHARE: u32 = 20;
 
 /// Refusals that wait to be written. Cheap to clone.
-#[derive(Clone, Debug, Default)]
-pub struct Refusals(Arc<Waiting>);
+#[derive(Clone, Debug)]
+pub struct Refusals(Arc<Waiting<Principal, Refused>>);
 
-#[derive(Debug, Default)]
-struct Waiting {
-    entries: Mutex<Vec<Entry>>,
-    nudge: Nudge,
+/// One of them.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    pub(super) entry: Entry,
+    pub(super) decision: Option<Decision>,
+}
+
+impl Default for Refusals {
+    fn default() -> Self {
+        Self(Arc::new(Waiting::new(ROOM, SHARE)))
+    }
 }
 
 impl Refusals {
-    /// Notes that the policy refused `caller`; the row follows within a second.
-    pub fn note(&self, caller: &UserCaller, refusal: &Refusal, decision: DecisionId) {
-        let (kind, id) = match refusal.target() {
-            Target::System => ("federation", String::new()),
-            Target::Region => ("region", String::new()),
-            Target::Tenant(tenant) | Target::Clusters(tenant) => ("tenant", tenant.to_string()),
-            Target::Cluster(_, cluster) => ("cluster", cluster.to_string()),
+    /// Notes what was refused to `caller`, and why in words for the audit; it is written within a second.
+    pub fn note(&self, caller: &UserCaller, record: impl FnOnce() -> Record, why: impl ToString, id: DecisionId) {
+        let refused = || {
+            let record = record();
+            let (kind, target) = match record.target {
+                Target::System => ("federation", String::new()),
+                Target::Region => ("region", String::new()),
+                Target::Tenant(tenant) | Target::Clusters(tenant) => ("tenant", tenant.to_string()),
+                Target::Cluster(_, cluster) => ("cluster", cluster.to_string()),
+            };
+            let mut entry = by(caller, &record.permission, kind, target).ended(Outcome::Denied, why.to_string());
+            entry.decision = Some(id);
+            let decision = serde_json::to_string(&record).ok().map(|record| Decision {
+                id,
+                at: entry.at,
+                record,
+            });
+            Refused { entry, decision }
         };
-        let mut entry =
-            by(caller, refusal.permission().name(), kind, id).ended(Outcome::Denied, refusal.why().to_string());
-        entry.decision = Some(decision);
-        self.add(vec![entry]);
-        self.0.nudge.now();
+        if let Err(why) = self.0.push(caller.ids.boot(), caller.principal(), refused) {
+            lost(1, why.as_str());
+        }
     }
 
-    pub(super) fn add(&self, entries: Vec<Entry>) {
-        let mut waiting = self.waiting();
-        let fits = ROOM.saturating_sub(waiting.len()).min(entries.len());
-        lost(entries.len() - fits, "full");
-        waiting.extend(entries.into_iter().take(fits));
+    /// A decision of a tenant that is not written yet, by this replica.
+    pub fn decision(&self, tenant: TenantId, id: DecisionId) -> Option<Decision> {
+        let of_it = |refused: &Refused| refused.entry.tenant == tenant && refused.entry.decision == Some(id);
+        self.0
+            .find(|refused| refused.decision.clone().filter(|_| of_it(refused)))
     }
 
-    pub(super) fn waiting(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.0.entries.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> &Waiting<Principal, Refused> {
+        &self.0
     }
 
     /// Writes what waits, until `stop` and once more after it.
@@ -59,9 +79,9 @@ impl Refusals {
             refusals: app.refusals.clone(),
             pool: app.app_pool.clone(),
         };
-        run_reconciler(writer(), app.refusals.0.nudge.clone(), app.ambient.clone(), stop).await;
+        run_reconciler(writer(), Nudge::new(), app.ambient.clone(), stop).await;
         if let Err(error) = writer().pass().await {
-            let left = app.refusals.waiting().len();
+            let left = app.refusals.0.len();
             tracing::error!(
                 error = format!("{error:#}"),
                 left,
@@ -84,25 +104,25 @@ pub(super) struct Writer {
 
 impl Reconcile for Writer {
     const NAME: &'static str = "audit-refusals";
-    const EVERY: Duration = Duration::from_secs(1);
+    const EVERY: Duration = Duration::from_millis(250);
 
     async fn pass(&mut self) -> anyhow::Result<u64> {
-        let mut by_tenant: BTreeMap<TenantId, Vec<Entry>> = BTreeMap::new();
-        for entry in std::mem::take(&mut *self.refusals.waiting()) {
-            by_tenant.entry(entry.tenant).or_default().push(entry);
+        let mut by_tenant: BTreeMap<TenantId, Vec<Refused>> = BTreeMap::new();
+        for refused in self.refusals.0.take() {
+            by_tenant.entry(refused.entry.tenant).or_default().push(refused);
         }
         let (mut written, mut outage) = (0, None);
-        for (tenant, entries) in by_tenant {
-            match write(&self.pool, tenant, &entries).await {
-                Ok(()) => written += entries.len() as u64,
+        for (tenant, refused) in by_tenant {
+            match write(&self.pool, tenant, &refused).await {
+                Ok(()) => written += refused.len() as u64,
                 Err(error) if error.is_unavailable() || matches!(error, DbError::Serialization(_)) => {
-                    self.refusals.add(entries);
+                    lost(self.refusals.0.put_back(refused), "full");
                     outage = Some(error);
                 }
                 // Another try would fail in the same way, and hold up the rest.
                 Err(error) => {
-                    lost(entries.len(), "refused");
-                    tracing::error!(%tenant, cause = ?error, count = entries.len(), "refusals could not be written");
+                    lost(refused.len(), "refused");
+                    tracing::error!(%tenant, cause = ?error, count = refused.len(), "refusals could not be written");
                 }
             }
         }
@@ -110,15 +130,17 @@ impl Reconcile for Writer {
     }
 }
 
-async fn write(pool: &AppPool, tenant: TenantId, entries: &[Entry]) -> Result<(), DbError> {
+async fn write(pool: &AppPool, tenant: TenantId, refused: &[Refused]) -> Result<(), DbError> {
     let context = TenantContext {
         tenant,
         clusters: Clusters::Only(Vec::new()),
         actor: "system:audit-refusals".to_owned(),
     };
+    let kept: Vec<Decision> = refused.iter().filter_map(|refused| refused.decision.clone()).collect();
+    let entries: Vec<&Entry> = refused.iter().map(|refused| &refused.entry).collect();
     let mut tx = TenantTx::begin(pool, &context).await?;
-    for entry in entries {
-        record(&mut tx, entry).await?;
-    }
+    decisions::keep(&mut tx, &kept).await?;
+    let head = store::lock_head(&mut tx).await?;
+    store::append_all(&mut tx, &entries, head).await?;
     tx.commit().await
 }

@@ -3,8 +3,8 @@ use super::list::AuditFilter;
 use exarch_common_base::{AuditId, DecisionId, TenantId};
 use exarch_common_pg::{DbError, TenantTx};
 use exarch_common_wire::audit::{Actor, Entry, Flag, GENESIS, Head, Outcome, Row};
-use serde_json::Value;
-use time::OffsetDateTime;
+use serde_json::{Value, json};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use uuid::Uuid;
 
 /// The end of the chain of the tenant in force, locked until the transaction ends.
@@ -35,7 +35,7 @@ pub(super) async fn lock_head(tx: &mut TenantTx) -> Result<Head, DbError> {
 /// Writes `entry` as the row `next` and moves the head from `head` to it.
 pub(super) async fn append(tx: &mut TenantTx, entry: &Entry, head: &Head, next: &Head) -> Result<(), DbError> {
     let flags: Vec<String> = entry.flags.iter().map(|flag| flag.as_str().to_owned()).collect();
-    let source = serde_json::json!({ "address": entry.source.address, "user_agent": entry.source.user_agent });
+    let source = json!({ "address": entry.source.address, "user_agent": entry.source.user_agent });
     sqlx::query!(
         "WITH moved AS (UPDATE gw.audit_head SET seq = $2, hash = $21 WHERE tenant_id = $1)
          INSERT INTO gw.audit (tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id,
@@ -63,6 +63,58 @@ pub(super) async fn append(tx: &mut TenantTx, entry: &Entry, head: &Head, next: 
         &flags,
         head.hash.as_slice(),
         next.hash.as_slice(),
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Writes `entries` as the rows after `head`, all of the tenant in force, by one statement.
+pub(super) async fn append_all(tx: &mut TenantTx, entries: &[&Entry], head: Head) -> Result<(), DbError> {
+    let (mut head, tenant) = (head, tx.tenant().uuid());
+    let mut rows = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let next = entry.chain(&head);
+        rows.push(json!({
+            "tenant_id": entry.tenant.uuid(),
+            "seq": next.seq,
+            "id": entry.id.uuid(),
+            "at": entry.at.format(&Rfc3339).map_err(|error| damaged(error.to_string()))?,
+            "actor_kind": entry.actor.kind,
+            "actor_id": entry.actor.id,
+            "on_behalf_of": entry.on_behalf_of,
+            "action": entry.action,
+            "target_kind": entry.target_kind,
+            "target_id": entry.target_id,
+            "outcome": entry.outcome.as_str(),
+            "reason": entry.reason,
+            "before": entry.before,
+            "after": entry.after,
+            "decision_id": entry.decision.map(DecisionId::uuid),
+            "request_id": entry.request.map(|id| id.to_string()),
+            "source": { "address": entry.source.address, "user_agent": entry.source.user_agent },
+            "break_glass_id": entry.break_glass,
+            "flags": entry.flags.iter().map(|flag| flag.as_str()).collect::<Vec<_>>(),
+            "prev_hash": format!("\\x{}", hex::encode(head.hash)),
+            "hash": format!("\\x{}", hex::encode(next.hash)),
+        }));
+        head = next;
+    }
+    sqlx::query!(
+        "WITH moved AS (UPDATE gw.audit_head SET seq = $2, hash = $3 WHERE tenant_id = $1)
+         INSERT INTO gw.audit (tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id,
+                               outcome, reason, before, after, decision_id, request_id, source, break_glass_id, flags,
+                               prev_hash, hash)
+         SELECT tenant_id, seq, id, at, actor_kind, actor_id, on_behalf_of, action, target_kind, target_id,
+                outcome, reason, before, after, decision_id, request_id, source, break_glass_id, flags, prev_hash, hash
+           FROM jsonb_to_recordset($4) AS row
+                (tenant_id uuid, seq bigint, id uuid, at timestamptz, actor_kind text, actor_id text, on_behalf_of text,
+                 action text, target_kind text, target_id text, outcome text, reason text, before jsonb, after jsonb,
+                 decision_id uuid, request_id text, source jsonb, break_glass_id text, flags text[], prev_hash bytea, hash bytea)",
+        tenant,
+        head.seq as i64,
+        head.hash.as_slice(),
+        Value::Array(rows),
     )
     .execute(tx.conn())
     .await?;

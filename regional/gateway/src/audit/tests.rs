@@ -1,11 +1,11 @@
 use super::{
     record,
-    refusals::{ROOM, Writer},
+    refusals::{ROOM, Refused, SHARE, Writer},
     store,
 };
 use crate::testing::{Limits, World, whole};
-use exarch_common_authz::Role;
-use exarch_common_base::TenantId;
+use exarch_common_authz::{Principal, Role};
+use exarch_common_base::{Lost, TenantId};
 use exarch_common_pg::{AppPool, PoolSettings, Schema, TenantTx};
 use exarch_common_runtime::Reconcile;
 use exarch_common_wire::audit::{self as chain, Actor, Entry, Head, Row};
@@ -198,27 +198,53 @@ async fn a_refusal_of_a_known_caller_is_in_the_audit_with_its_decision() {
 async fn nobody_is_not_in_the_audit() {
     let world = World::new().await;
     world.anonymous().get("/v1/audit").await.problem(401, "unauthenticated");
-    assert_eq!(world.app.refusals.waiting().len(), 0);
+    assert!(world.app.refusals.waiting().is_empty());
 }
 
 #[tokio::test]
 async fn a_flood_of_refusals_has_a_bound() {
     let world = World::new().await;
     let tenant = world.tenant("a", Limits::default());
-    let entry = Entry::new(&world.app.ambient, tenant, Actor::system("test"), "x.y", "x", 1);
     let refusals = super::Refusals::default();
-    refusals.add(vec![entry.clone(); ROOM - 1]);
-    refusals.add(vec![entry; 3]);
+    let refuse = |by| add(&world, &refusals, by, refused(&world, tenant, 1));
+    let one = Principal::User(world.app.ambient.id());
+    for n in 0..=SHARE {
+        assert_eq!(
+            refuse(one),
+            if n < SHARE {
+                Ok(n as usize + 1)
+            } else {
+                Err(Lost::Share)
+            }
+        );
+    }
+    for _ in SHARE as usize..ROOM {
+        refuse(Principal::User(world.app.ambient.id())).unwrap();
+    }
+    assert_eq!(refuse(Principal::User(world.app.ambient.id())), Err(Lost::Full));
     assert_eq!(refusals.waiting().len(), ROOM);
+}
+
+fn refused(world: &World, tenant: TenantId, n: usize) -> Refused {
+    Refused {
+        entry: Entry::new(&world.app.ambient, tenant, Actor::system("test"), "x.y", "x", n),
+        decision: None,
+    }
+}
+
+fn add(world: &World, refusals: &super::Refusals, by: Principal, refused: Refused) -> Result<usize, Lost> {
+    refusals.waiting().push(world.app.ambient.boot(), by, || refused)
 }
 
 #[tokio::test]
 async fn refusals_wait_while_the_database_is_away_and_one_that_cannot_be_written_holds_up_none() {
     let world = World::new().await;
     let tenant = world.tenant("a", Limits::default());
-    let entry = |tenant, n| Entry::new(&world.app.ambient, tenant, Actor::system("test"), "x.y", "x", n);
     let refusals = super::Refusals::default();
-    refusals.add(vec![entry(tenant, 1), entry(tenant, 2)]);
+    let one = Principal::User(world.app.ambient.id());
+    for n in [1, 2] {
+        add(&world, &refusals, one, refused(&world, tenant, n)).unwrap();
+    }
     let nowhere = "postgres://exarch_app:x@127.0.0.1:1/none".to_owned().into();
     let mut settings = PoolSettings::from_url(Schema::Regional, &nowhere).unwrap();
     settings.acquire_timeout = Duration::from_millis(100);
@@ -229,9 +255,9 @@ async fn refusals_wait_while_the_database_is_away_and_one_that_cannot_be_written
     assert!(writer.pass().await.is_err());
     assert_eq!(refusals.waiting().len(), 2);
     writer.pool = world.app.app_pool.clone();
-    let mut unwritable = entry(world.app.ambient.id(), 3);
-    unwritable.action = "NUL \0 is no text of Postgres".to_owned();
-    refusals.add(vec![unwritable]);
+    let mut unwritable = refused(&world, world.app.ambient.id(), 3);
+    unwritable.entry.action = "NUL \0 is no text of Postgres".to_owned();
+    add(&world, &refusals, one, unwritable).unwrap();
     assert_eq!(writer.pass().await.unwrap(), 2);
     assert!(refusals.waiting().is_empty());
     assert_eq!(rows(&world, tenant).await.len(), 2);

@@ -39,6 +39,13 @@ impl Local {
         self.of.get(&(tenant, user)).map_or(&[], Vec::as_slice)
     }
 
+    /// Of one tenant alone, whatever rows there are.
+    pub(super) fn of_rows(rows: Vec<store::Changed>) -> Self {
+        let mut local = Self::default();
+        rows.into_iter().for_each(|row| local.take(row));
+        local
+    }
+
     /// Takes over one row, which is newer than what is known of it.
     fn take(&mut self, row: store::Changed) {
         self.version = self.version.max(row.seq);

@@ -29,6 +29,14 @@ fn role(tenant: &TenantEntry, name: &str) -> Option<BoundRole> {
     role.filter(|role| role.scope() == Scope::Cluster)
 }
 
+/// The bindings of the transaction's tenant at a time that is past.
+///
+/// # Errors
+/// The database.
+pub async fn then(tx: &mut TenantTx, at: OffsetDateTime) -> Result<Local, DbError> {
+    Ok(Local::of_rows(store::then(tx, at).await?))
+}
+
 /// Ends all bindings in a cluster that is being deleted; how many there were.
 ///
 /// # Errors

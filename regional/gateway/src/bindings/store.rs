@@ -53,6 +53,33 @@ pub(super) async fn changed(pool: &SweepPool, after: i64) -> Result<Vec<Changed>
     Ok(changed.collect())
 }
 
+/// Those of the transaction's tenant that had been made at `at` and not taken away.
+pub(super) async fn then(tx: &mut TenantTx, at: OffsetDateTime) -> Result<Vec<Changed>, DbError> {
+    let tenant = tx.tenant().uuid();
+    let rows = sqlx::query!(
+        "SELECT tenant_id, cluster_id, id, user_id, membership_id, role, until_at, seq FROM gw.binding
+          WHERE tenant_id = $1 AND created_at <= $2 AND (ended_at IS NULL OR ended_at > $2)",
+        tenant,
+        at
+    )
+    .fetch_all(tx.conn())
+    .await?;
+    let then = rows.into_iter().map(|row| Changed {
+        tenant: row.tenant_id.into(),
+        user: row.user_id.into(),
+        held: Held {
+            id: row.id.into(),
+            cluster: row.cluster_id.into(),
+            membership: row.membership_id.into(),
+            role: row.role,
+            until: row.until_at,
+        },
+        ended: false,
+        seq: row.seq,
+    });
+    Ok(then.collect())
+}
+
 struct Row {
     id: Uuid,
     cluster_id: Uuid,

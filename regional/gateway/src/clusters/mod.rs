@@ -15,7 +15,7 @@ pub use routes::routes;
 use crate::gate::nothing_here;
 use exarch_common_base::ClusterId;
 use exarch_common_http::Problem;
-use exarch_common_pg::TenantTx;
+use exarch_common_pg::{DbError, TenantTx};
 
 /// Sees to it that the cluster is there until the transaction ends: what is put into it now is not put into one that is
 /// deleted at this moment.
@@ -27,6 +27,14 @@ pub async fn hold(tx: &mut TenantTx, id: ClusterId) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(nothing_here().error("/cluster_id", "is no cluster of yours")),
     }
+}
+
+/// Whether there is such a cluster, or was one: what could be done in it can be asked after its deletion, too.
+///
+/// # Errors
+/// The database.
+pub async fn was(tx: &mut TenantTx, id: ClusterId) -> Result<bool, DbError> {
+    store::was(tx, id).await
 }
 
 #[cfg(test)]

@@ -72,6 +72,19 @@ pub(super) async fn hold(tx: &mut TenantTx, id: ClusterId) -> Result<bool, DbErr
     Ok(found.is_some())
 }
 
+/// Whether there is or was such a cluster.
+pub(super) async fn was(tx: &mut TenantTx, id: ClusterId) -> Result<bool, DbError> {
+    let tenant = tx.tenant().uuid();
+    let found = sqlx::query_scalar!(
+        "SELECT EXISTS (SELECT FROM gw.cluster WHERE tenant_id = $1 AND id = $2) AS \"was!\"",
+        tenant,
+        id.uuid(),
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(found)
+}
+
 /// Another name for a locked cluster.
 pub(super) async fn rename(tx: &mut TenantTx, id: ClusterId, name: &Slug) -> Result<Cluster, DbError> {
     let tenant = tx.tenant().uuid();

@@ -4,7 +4,7 @@ use crate::{app::App, router, testing::stream::Stream};
 use axum::{
     Router,
     body::Body,
-    http::{Method, Request, StatusCode, header},
+    http::{HeaderMap, Method, Request, StatusCode, header},
 };
 use serde_json::Value;
 use tower::ServiceExt;
@@ -52,6 +52,13 @@ impl Caller {
 
     pub(crate) async fn get(&self, path: &str, token: &str) -> (StatusCode, Value) {
         self.send(Method::GET, path, Some(token), Value::Null).await
+    }
+
+    /// The headers of an answer.
+    pub(crate) async fn headers(&self, path: &str, token: &str) -> HeaderMap {
+        let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
+        let request = request.body(Body::empty()).unwrap();
+        self.0.clone().oneshot(request).await.unwrap().headers().clone()
     }
 
     /// Deletes a version of what is at `path`; the status.

@@ -16,7 +16,7 @@ use crate::{
 use axum::http::{header, request::Parts};
 use exarch_common_authz::{Action, Permission, perm, policy};
 use exarch_common_crypto::hash::sha256;
-use exarch_common_http::{Api, Problem, watch::Again};
+use exarch_common_http::{Api, InForce, Problem, watch::Again};
 use exarch_common_wire::{
     names,
     passport::Tier,
@@ -24,6 +24,7 @@ use exarch_common_wire::{
 };
 use moka::sync::Cache;
 use resolve::Known;
+pub(crate) use resolve::person;
 use std::{sync::Arc, time::Duration};
 
 /// Clocks may differ by this much, in seconds.
@@ -65,12 +66,15 @@ impl Default for Verified {
 /// # Errors
 /// One and the same 401 for whatever is wrong with the token or its bearer; 404 when the tenant is not entitled to this
 /// region; 503 when the passport is missing, too old for this, or behind the token; 402 and 403 by the policy.
-pub async fn authenticate(app: &App, parts: &Parts, permission: Option<Permission>) -> Result<UserCaller, Problem> {
+pub async fn authenticate(app: &App, parts: &mut Parts, permission: Option<Permission>) -> Result<UserCaller, Problem> {
     let token = bearer(parts).ok_or_else(unauthenticated)?;
     let (known, decided_offline) = match recall(app, token)? {
         Some(known) => (known, false),
         None => learn(app, token).await?,
     };
+    parts.extensions.insert(InForce(known.tenant));
+    let tier = app.directory.tier().ok_or_else(missing)?;
+    let version = app.directory.current().as_ref().map(|index| index.version());
     let caller = UserCaller {
         caller: known.caller.clone(),
         tenant: known.tenant,
@@ -79,15 +83,16 @@ pub async fn authenticate(app: &App, parts: &Parts, permission: Option<Permissio
         ids: app.ambient.clone(),
         origin: Origin::of(parts),
         refusals: app.refusals.clone(),
+        decided_by: version.map(|version| (version, tier)),
     };
-    let tier = app.directory.tier().ok_or_else(missing)?;
     match permission {
         _ if app.directory.removed().is_some() => return Err(removed()),
-        _ if tier == Tier::Expired => return Err(expired()),
+        Some(permission) if tier == Tier::Expired => return Err(caller.refused_beside(permission, expired())),
+        None if tier == Tier::Expired => return Err(expired()),
         Some(permission) => {
             let target = caller.widest(permission.scope());
             policy::allows(&caller, permission, target).map_err(|refusal| caller.refused(&refusal))?;
-            leaves(tier, permission)?;
+            leaves(tier, permission).map_err(|problem| caller.refused_beside(permission, problem))?;
         }
         None => known.own_affairs()?,
     }

@@ -1,7 +1,11 @@
 //! What the directory says of the bearer of a verified token.
-use crate::{bindings::Local, directory::Index, gate::unauthenticated};
-use exarch_common_authz::{Binding, BoundRole, Caller, On, Principal, StateRefusal, TenantState};
-use exarch_common_base::{BreakGlassId, TenantId};
+use crate::{
+    bindings::Local,
+    directory::{Index, MembershipEntry, TenantEntry},
+    gate::unauthenticated,
+};
+use exarch_common_authz::{Binding, BoundRole, Caller, CallerBuilder, On, Principal, StateRefusal, TenantState};
+use exarch_common_base::{BreakGlassId, TenantId, UserId};
 use exarch_common_http::Problem;
 use exarch_common_wire::user_token::Claims;
 use time::OffsetDateTime;
@@ -55,11 +59,6 @@ pub(super) fn resolve(
         .tenant(tenant)
         .filter(|entry| entry.entitlement.holds(now))
         .ok_or_else(|| Problem::not_found("not-entitled").detail("Your tenant has no right to this region."))?;
-    entry
-        .users
-        .get(&claims.sub)
-        .filter(|user| user.active)
-        .ok_or_else(unauthenticated)?;
     // A token of a break-glass has that one's place and no other; every other token has those of a member.
     let break_glass: Option<BreakGlassId> = claims
         .bg
@@ -67,38 +66,13 @@ pub(super) fn resolve(
         .map(str::parse)
         .transpose()
         .map_err(|_| unauthenticated())?;
-    let memberships = entry.memberships.get(&claims.sub).map_or(&[][..], Vec::as_slice);
-    let holding = || {
-        let of_token = memberships
-            .iter()
-            .filter(|membership| membership.break_glass == break_glass);
-        of_token.filter(|membership| membership.holds(now))
-    };
-    if holding().next().is_none() {
-        return Err(unauthenticated());
-    }
-    // What is bound in a cluster rests on the membership it was given to.
-    let bound = || {
-        let bound = local.of(tenant, claims.sub).iter();
-        bound.filter(|bound| holding().any(|membership| membership.id == Some(bound.membership)))
-    };
-    let in_clusters = bound().flat_map(|bound| {
-        let roles = BoundRole::among(&entry.custom_roles, &[&bound.role]);
-        roles.into_iter().map(|role| Binding {
-            role,
-            on: On::Cluster(tenant, bound.cluster),
-            until: bound.until,
-        })
-    });
-    let caller = Caller::of(Principal::User(claims.sub))
-        .session(claims.sid)
-        .tenant(tenant, entry.state)
-        .bindings(holding().flat_map(|membership| membership.bindings(tenant)))
-        .bindings(in_clusters)
-        .build(now);
-    let ends = holding().filter_map(|membership| membership.until);
-    let ends = ends.chain(bound().filter_map(|bound| bound.until).filter(|until| now < *until));
-    let ends = ends.map(OffsetDateTime::unix_timestamp);
+    let caller = person(entry, local, claims.sub, break_glass, now).ok_or_else(unauthenticated)?;
+    let caller = caller.session(claims.sid).build(now);
+    let holding = || holding(entry, claims.sub, break_glass, now);
+    let ends = caller.bindings().iter().filter_map(|binding| binding.until);
+    // one without roles ends, too
+    let ends = ends.chain(holding().filter_map(|membership| membership.until));
+    let ends = ends.filter(|until| now < *until).map(OffsetDateTime::unix_timestamp);
     let until = ends
         .chain(entry.entitlement.until)
         .chain([claims.exp.saturating_add(skew), region.sxp])
@@ -117,4 +91,48 @@ pub(super) fn resolve(
         until,
         reads_in_incident: holding().flat_map(|m| &m.roles).any(BoundRole::reads_in_incident),
     })
+}
+
+/// The memberships of a person that hold at `now`: those of a member, or that of one break-glass.
+fn holding(
+    entry: &TenantEntry,
+    user: UserId,
+    break_glass: Option<BreakGlassId>,
+    now: OffsetDateTime,
+) -> impl Iterator<Item = &MembershipEntry> {
+    let memberships = entry.memberships.get(&user).map_or(&[][..], Vec::as_slice);
+    let those = memberships
+        .iter()
+        .filter(move |membership| membership.break_glass == break_glass);
+    those.filter(move |membership| membership.holds(now))
+}
+
+/// A person of a tenant as the region knows it at `now`, with all that is bound to it there; nothing for one who may not enter.
+pub(crate) fn person(
+    entry: &TenantEntry,
+    local: &Local,
+    user: UserId,
+    break_glass: Option<BreakGlassId>,
+    now: OffsetDateTime,
+) -> Option<CallerBuilder> {
+    entry.users.get(&user).filter(|user| user.active)?;
+    let holding = || holding(entry, user, break_glass, now);
+    holding().next()?;
+    let tenant = entry.id;
+    // What is bound in a cluster rests on the membership it was given to.
+    let bound = local.of(tenant, user).iter();
+    let bound = bound.filter(|bound| holding().any(|membership| membership.id == Some(bound.membership)));
+    let in_clusters = bound.flat_map(|bound| {
+        let roles = BoundRole::among(&entry.custom_roles, &[&bound.role]);
+        roles.into_iter().map(|role| Binding {
+            role,
+            on: On::Cluster(tenant, bound.cluster),
+            until: bound.until,
+        })
+    });
+    let caller = Caller::of(Principal::User(user))
+        .tenant(tenant, entry.state)
+        .bindings(holding().flat_map(|membership| membership.bindings(tenant)))
+        .bindings(in_clusters);
+    Some(caller)
 }

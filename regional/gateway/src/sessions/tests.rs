@@ -99,6 +99,27 @@ async fn a_person_with_a_region_token_is_told_who_they_are() {
 }
 
 #[tokio::test]
+async fn every_answer_to_somebody_in_a_tenant_says_which() {
+    let f = fixture().await;
+    let person = f.global.tenant("acme", |tenant| {
+        tenant.memberships[0].roles = vec!["read-only".to_owned()]
+    });
+    f.sync().await;
+    let token = f.global.token(person);
+    let nothing = "/v1/clusters/clu_00000000000000000000000000000000";
+    for path in ["/v1/me", "/v1/clusters", nothing, "/v1/audit"] {
+        let headers = f.http.headers(path, &token).await;
+        assert_eq!(headers["exarch-tenant"], person.tenant.to_string().as_str(), "{path}");
+    }
+    for (path, token) in [("/v1/me", "x"), ("/v1/continuity", &token)] {
+        assert!(
+            !f.http.headers(path, token).await.contains_key("exarch-tenant"),
+            "{path}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn every_wrong_token_is_the_same_401() {
     let f = fixture().await;
     let person = f.global.tenant("acme", |_| {});

@@ -37,6 +37,7 @@ impl Gate for TestGate {
                 parts.extensions.insert(agent);
             }
             (Some(Known::Person(tenant, caller)), RouteKind::SelfOnly | RouteKind::Needs(_)) => {
+                parts.extensions.insert(InForce(tenant));
                 let caller = UserCaller {
                     caller,
                     tenant,
@@ -45,6 +46,7 @@ impl Gate for TestGate {
                     ids: self.app.ambient.clone(),
                     origin: Origin::of(parts),
                     refusals: self.app.refusals.clone(),
+                    decided_by: None,
                 };
                 if let RouteKind::Needs(permission) = kind {
                     let target = caller.widest(permission.scope());

@@ -5,7 +5,7 @@ use crate::router;
 use axum::http::Method;
 use exarch_common_authz::Role;
 use exarch_common_base::{
-    AgentId, BindingId, ClusterId, HostId, LeaseId, ResourceId, TenantId, TokenId, UserId, WorkloadId,
+    AgentId, BindingId, ClusterId, DecisionId, HostId, LeaseId, ResourceId, TenantId, TokenId, UserId, WorkloadId,
 };
 use exarch_common_http::{Gate, Problem, RouteKind};
 use exarch_common_pg::TenantTx;
@@ -23,6 +23,7 @@ struct Things {
     token: TokenId,
     binding: BindingId,
     user: UserId,
+    decision: DecisionId,
 }
 
 /// One request that names things of a tenant. `route` is the template it is for.
@@ -54,6 +55,7 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
         token,
         binding,
         user,
+        decision,
     } = things;
     let get = |route, id: &dyn ToString| probe(Method::GET, route, &id.to_string(), None);
     let post = |route, id: &dyn ToString, body| probe(Method::POST, route, &id.to_string(), Some(body));
@@ -121,8 +123,11 @@ fn probes(things: &Things, name: &str) -> Vec<Probe> {
             json!({ "cluster_id": cluster, "user_id": user, "role": "cluster-operator" }),
         ),
         filtered("/v1/bindings", format!("user_id={user}")),
+        get("/v1/decisions/{id}", decision),
         get("/v1/leases/{id}", lease),
         filtered("/v1/leases", format!("resource_id={resource}")),
+        filtered("/v1/who-can", format!("permission=lease.list&cluster_id={cluster}")),
+        filtered("/v1/who-can", "permission=lease.list".to_owned()),
         filtered("/v1/audit", format!("target_id={cluster}")),
     ];
     for route in ["/v1/hosts", "/v1/resources", "/v1/workloads", "/v1/bindings"] {
@@ -173,12 +178,15 @@ async fn what_belongs_to_one_tenant_is_told_from_nothing_by_no_answer_to_another
         token: Uuid::from_u128(1).into(),
         binding: Uuid::from_u128(1).into(),
         user: Uuid::from_u128(1).into(),
+        decision: Uuid::from_u128(1).into(),
     };
     let before = owner.get("/v1/audit?limit=100").await.expect(200);
     let (theirs, nothing) = (probes(&theirs, "one"), probes(&nothing, "two"));
     for route in router::public(Nobody).table() {
-        let RouteKind::Needs(permission) = route.kind else {
-            continue;
+        let permission = match route.kind {
+            RouteKind::Needs(permission) => permission.name(),
+            RouteKind::SelfOnly if route.path.contains('{') => "one's own",
+            _ => continue,
         };
         let of_route = |probe: &&Probe| probe.method == route.method && probe.route == route.path;
         let (theirs, nothing): (Vec<_>, Vec<_>) = (
@@ -232,6 +240,7 @@ async fn things(world: &World, tenant: TenantId, owner: &Actor<'_>) -> Things {
     let user = world.member(tenant, "Secret");
     let binding = json!({ "cluster_id": cluster, "user_id": user, "role": "cluster-operator" });
     let binding = owner.post("/v1/bindings", binding).await.expect(201);
+    let refused = world.person(tenant, Role::ReadOnly).get("/v1/audit").await.expect(403);
     Things {
         cluster,
         host: owner.host(cluster, "secret").await,
@@ -242,5 +251,6 @@ async fn things(world: &World, tenant: TenantId, owner: &Actor<'_>) -> Things {
         token,
         binding: binding["id"].as_str().unwrap().parse().unwrap(),
         user,
+        decision: refused["decision_id"].as_str().unwrap().parse().unwrap(),
     }
 }

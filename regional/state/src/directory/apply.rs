@@ -1,5 +1,5 @@
 //! Taking what the global sends, wholly or not at all.
-use super::{Age, Current, Directory, Held, Index, Ready, Unusable, authority_key, store};
+use super::{Age, Current, Directory, Held, Index, Ready, Unusable, authority_key, history, store};
 use exarch_common_crypto::{hash::sha256, sign::PublicKey};
 use exarch_common_pg::{DbError, SystemTx};
 use exarch_common_wire::{
@@ -158,7 +158,8 @@ impl Directory {
             keep: &keep.into_iter().collect::<Vec<_>>(),
             authority: &authority,
         };
-        store::save(tx, &write).await
+        store::save(tx, &write).await?;
+        history::remember(tx, ready, before, self.ambient.now()).await
     }
 
     /// Verifies a passport whole and lays it out.

@@ -190,7 +190,7 @@ impl Index {
     }
 }
 
-fn entry(version: Version, tenant: &Tenant) -> Result<TenantEntry, Unusable> {
+pub(super) fn entry(version: Version, tenant: &Tenant) -> Result<TenantEntry, Unusable> {
     let Ok(state) = tenant.state.parse();
     let users = tenant.users.iter().map(|user| {
         let entry = UserEntry {

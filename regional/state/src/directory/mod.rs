@@ -10,6 +10,7 @@ mod age;
 mod apply;
 mod boot;
 mod disk;
+mod history;
 mod index;
 mod store;
 #[cfg(feature = "testing")]
@@ -19,6 +20,7 @@ mod tombstone;
 pub use age::Age;
 pub use apply::{Offer, Refused, TakeError, Taken};
 pub use boot::OpenError;
+pub use history::{Then, then};
 pub use index::{EntitlementEntry, Index, MembershipEntry, TenantEntry, Unusable, UserEntry};
 
 use arc_swap::{ArcSwapOption, Guard};

@@ -1,9 +1,11 @@
 //! The passport in the region's database, where its replicas meet.
-use exarch_common_pg::{DbError, SystemTx};
+use exarch_common_base::TenantId;
+use exarch_common_pg::{DbError, SystemTx, TenantTx};
 use exarch_common_wire::{
     passport::{Passport, SectionBytes},
     user_token::Version,
 };
+use serde_json::Value;
 use std::collections::BTreeMap;
 use time::OffsetDateTime;
 
@@ -221,4 +223,72 @@ pub(super) async fn load(tx: &mut SystemTx, held: Option<&Passport>) -> Result<V
         out.push(passport);
     }
     Ok(out)
+}
+
+/// Puts a tenant in force, or none.
+pub(super) async fn enter(tx: &mut SystemTx, tenant: Option<TenantId>) -> Result<(), DbError> {
+    sqlx::query!(
+        "SELECT gw.enter($1, false, '{}', gw.actor()) AS \"entered!: ()\"",
+        tenant.map(TenantId::uuid)
+    )
+    .fetch_one(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Adds to what is remembered of a tenant what differs from `states`, which is all that there is now; leaves it in force.
+pub(super) async fn remember(
+    tx: &mut SystemTx,
+    tenant: TenantId,
+    states: &Value,
+    now: OffsetDateTime,
+) -> Result<(), DbError> {
+    enter(tx, Some(tenant)).await?;
+    sqlx::query!(
+        "WITH new AS (SELECT kind, subject, state FROM jsonb_to_recordset($2) AS part (kind text, subject text, state jsonb)),
+              old AS (SELECT DISTINCT ON (kind, subject) kind, subject, state FROM gw.history
+                       WHERE tenant_id = $1 ORDER BY kind, subject, seq DESC)
+         INSERT INTO gw.history (tenant_id, kind, subject, at, state)
+         SELECT $1, coalesce(new.kind, old.kind), coalesce(new.subject, old.subject), $3, new.state
+           FROM new FULL JOIN old ON old.kind = new.kind AND old.subject = new.subject
+          WHERE new.state IS DISTINCT FROM old.state",
+        tenant.uuid(),
+        states,
+        now
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Since when something is remembered of the transaction's tenant.
+pub(super) async fn remembered_since(tx: &mut TenantTx) -> Result<Option<OffsetDateTime>, DbError> {
+    let tenant = tx.tenant().uuid();
+    Ok(
+        sqlx::query_scalar!("SELECT min(at) FROM gw.history WHERE tenant_id = $1", tenant)
+            .fetch_one(tx.conn())
+            .await?,
+    )
+}
+
+/// A part of what was known of a tenant.
+pub(super) struct Remembered {
+    pub(super) kind: String,
+    pub(super) state: Value,
+}
+
+/// All that there was at `at`.
+pub(super) async fn remembered(tx: &mut TenantTx, at: OffsetDateTime) -> Result<Vec<Remembered>, DbError> {
+    let tenant = tx.tenant().uuid();
+    Ok(sqlx::query_as!(
+        Remembered,
+        r#"SELECT kind, state AS "state!" FROM
+             (SELECT DISTINCT ON (kind, subject) kind, state FROM gw.history
+               WHERE tenant_id = $1 AND at <= $2 ORDER BY kind, subject, seq DESC) AS was
+            WHERE state IS NOT NULL"#,
+        tenant,
+        at
+    )
+    .fetch_all(tx.conn())
+    .await?)
 }

@@ -163,6 +163,15 @@ pub async fn token(of: &Tenant, things: &Things, name: &str) -> String {
     made(&of.admin_in, "/v1/bootstrap-tokens", body).await
 }
 
+/// What a route wants to be asked.
+fn question(noun: &str) -> &'static str {
+    match noun {
+        "who-can" => "?permission=cluster.list",
+        "federation-who-can" => "?permission=region.list",
+        _ => "",
+    }
+}
+
 /// The request for a route of a region; `unique` is a name that nothing has yet.
 pub fn regional(route: &str, things: &Things, unique: &str) -> Option<Probe> {
     let Things {
@@ -191,7 +200,7 @@ pub fn regional(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         "leases" => lease,
         "bindings" => binding,
         "bootstrap-tokens" => token,
-        "audit" | "me" | "continuity" | "provider-access" => "",
+        "audit" | "me" | "continuity" | "provider-access" | "who-can" => "",
         _ => return None,
     };
     let named = json!({"name": unique});
@@ -226,7 +235,7 @@ pub fn regional(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         _ => Sent::Whole,
     };
     Some(Probe {
-        path: template.replace("{id}", one),
+        path: template.replace("{id}", one) + question(noun),
         body,
         names,
         sent,
@@ -255,6 +264,7 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         "break-glass" | "provider-access" => break_glass,
         "api-keys" => api_key,
         "roles" | "audit" | "federation-audit" | "regions" | "permissions" => "",
+        "who-can" | "federation-who-can" => "",
         _ => return None,
     };
     let reason = Some(json!({"reason": "the matrix"}));
@@ -305,7 +315,7 @@ pub fn global(route: &str, things: &Things, unique: &str) -> Option<Probe> {
         .replace("{entitlement}", entitlement)
         .replace("{session}", "ses_00000000000000000000000000000000");
     Some(Probe {
-        path,
+        path: path + question(noun),
         body,
         names,
         sent,
