@@ -64,6 +64,15 @@ pub struct Flags {
     /// The tenant; the one in force where not given
     #[arg(long, global = true, value_name = "SLUG|ID")]
     pub tenant: Option<String>,
+    /// Use an API key in the place of a sign-in: the file with its secret, or - for standard input; see --global-url, --region-url
+    #[arg(long, global = true, value_name = "FILE", env = "EXARCH_API_KEY_FILE")]
+    pub api_key_file: Option<PathBuf>,
+    /// With --api-key-file: the global, which knows a federated key
+    #[arg(long, global = true, value_name = "URL", env = "EXARCH_GLOBAL_URL")]
+    pub global_url: Option<String>,
+    /// With --api-key-file: the region that knows a regional key
+    #[arg(long, global = true, value_name = "URL", env = "EXARCH_REGION_URL")]
+    pub region_url: Option<String>,
     /// How long to wait for an answer [30s], and with --wait for the end [5m]
     #[arg(long, global = true, value_name = "DURATION", value_parser = times::duration)]
     pub timeout: Option<Duration>,

@@ -3,6 +3,7 @@ use crate::{
     Failure,
     api::Api,
     args::Flags,
+    by_key::ByKey,
     failure::Exit,
     names,
     output::Output,
@@ -33,7 +34,13 @@ impl Context {
         let store = Store::new(profile::directory()?, flags.profile.clone());
         Ok(Self {
             out: Output::new(&flags, ambient.clone()),
-            tokens: Tokens::new(store, ambient.clone(), flags.timeout),
+            tokens: match &flags.api_key_file {
+                None => Tokens::new(store, ambient.clone(), flags.timeout),
+                Some(file) => {
+                    let key = ByKey::read(file, flags.global_url.as_deref(), flags.region_url.as_deref())?;
+                    Tokens::new(store, ambient.clone(), flags.timeout).by_key(key)
+                }
+            },
             flags,
             ambient,
         })
@@ -53,6 +60,9 @@ impl Context {
     /// The region of `--region`, or the only one there is, entered in the tenant in force.
     pub async fn region(&self) -> Result<Api, Failure> {
         self.in_force(self.flags.tenant.as_deref())?;
+        if let Some(region) = self.tokens.region_of_key()? {
+            return Ok(region);
+        }
         self.enter(&self.region_slug().await?).await
     }
 
@@ -70,6 +80,12 @@ impl Context {
         if let Some(slug) = &self.flags.region {
             return Ok(slug.clone());
         }
+        if let Some(region) = self.tokens.region_of_key()? {
+            let me = region.get("/v1/me").await?;
+            let slug = me.pointer("/region/slug").and_then(Value::as_str);
+            let slug = slug.and_then(|slug| slug.parse().ok());
+            return slug.ok_or_else(|| Failure::Failed("The region does not say its name.".into()));
+        }
         let mine = match self.global().await {
             Ok(global) => global.list("/v1/me/regions").await,
             Err(failure) => Err(failure),
@@ -80,7 +96,7 @@ impl Context {
                 .filter_map(|item| item.get("slug")?.as_str()?.parse().ok())
                 .collect(),
             // In the dark those that were entered before are the ones known.
-            Err(failure) if failure.exit() == Exit::Unreachable => {
+            Err(failure) if failure.exit() == Exit::Unreachable && !self.tokens.is_by_key() => {
                 let known: Vec<_> = self.tokens.session()?.regions.into_keys().collect();
                 if known.is_empty() {
                     return Err(failure);
@@ -116,6 +132,11 @@ impl Context {
     /// To work in a tenant it must be in force: switching is deliberate, and `--tenant` only makes sure.
     pub fn in_force(&self, asked: Option<&str>) -> Result<(), Failure> {
         let Some(asked) = asked else { return Ok(()) };
+        if self.tokens.is_by_key() {
+            return Err(Failure::Usage(
+                "An API key works in its own tenant: leave --tenant out.".into(),
+            ));
+        }
         match self.tokens.session()?.tenant {
             Some(TenantRef { id, slug }) if asked == id || asked == slug => Ok(()),
             Some(TenantRef { slug, .. }) => Err(Failure::Failed(format!(

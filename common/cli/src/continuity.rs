@@ -17,7 +17,10 @@ const STOPS: &[Column] = &[
 pub async fn run(cx: &Context) -> Result<(), Failure> {
     let slug = cx.region_slug().await?;
     // No token is needed: when none is to be had, an address that was learned before will do.
-    let known = cx.tokens.session()?.regions.remove(&slug);
+    let known = match cx.tokens.is_by_key() {
+        true => None,
+        false => cx.tokens.session()?.regions.remove(&slug),
+    };
     let region = match (cx.tokens.region(&slug).await, known) {
         (Ok(reached), _) => reached.api,
         (Err(_), Some(known)) => cx.tokens.anonymous(&known.url)?,

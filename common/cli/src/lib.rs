@@ -29,6 +29,7 @@ mod audit;
 mod binding;
 mod bootstrap;
 mod break_glass;
+mod by_key;
 mod cluster;
 mod continuity;
 mod device;

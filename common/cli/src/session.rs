@@ -2,6 +2,7 @@
 use crate::{
     Failure,
     api::Api,
+    by_key::ByKey,
     failure::Exit,
     profile::{Locked, Profile, Region, Session, Store, TenantRef, Token},
 };
@@ -22,6 +23,7 @@ pub struct Tokens {
     store: Store,
     ambient: Ambient,
     timeout: Option<Duration>,
+    key: Option<ByKey>,
 }
 
 /// A server, and what the person should know about how it was reached.
@@ -94,6 +96,27 @@ impl Tokens {
             store,
             ambient,
             timeout,
+            key: None,
+        }
+    }
+
+    /// With a key in the place of whatever the profile holds, which is left alone.
+    #[must_use]
+    pub fn by_key(mut self, key: ByKey) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Whether a key is used.
+    pub fn is_by_key(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// The region of a regional key.
+    pub fn region_of_key(&self) -> Result<Option<Api>, Failure> {
+        match &self.key {
+            Some(ByKey::InRegion(url, secret)) => Ok(Some(self.anonymous(url)?.bearer(secret.clone()))),
+            _ => Ok(None),
         }
     }
 
@@ -109,12 +132,22 @@ impl Tokens {
 
     /// The global, signed in.
     pub async fn global(&self) -> Result<Api, Failure> {
+        match &self.key {
+            Some(ByKey::AtGlobal(url, secret)) => return Ok(self.anonymous(url)?.bearer(secret.clone())),
+            Some(ByKey::InRegion(..)) => {
+                return Err(Failure::Usage("A regional key is known in its region alone.".into()));
+            }
+            None => {}
+        }
         let (global, session) = self.fresh().await?;
         Ok(self.anonymous(&global)?.bearer(session.access.token))
     }
 
     /// The session as it is kept, whatever became of its tokens.
     pub fn session(&self) -> Result<Session, Failure> {
+        if self.key.is_some() {
+            return Err(Failure::Usage("An API key has no sign-in: this is for people.".into()));
+        }
         self.store.load()?.session.ok_or_else(signed_out)
     }
 
@@ -168,6 +201,14 @@ impl Tokens {
     /// # Errors
     /// Not signed in, not entitled, or neither the global nor a token that lasts.
     pub async fn region(&self, slug: &Slug) -> Result<Reached, Failure> {
+        if let Some(api) = self.region_of_key()? {
+            return Ok(Reached { api, remark: None });
+        }
+        if self.key.is_some() {
+            let answer: Exchanged = read(entered(&self.global().await?, slug).await?)?;
+            let api = self.anonymous(&answer.region.url)?.bearer(answer.access_token);
+            return Ok(Reached { api, remark: None });
+        }
         let session = self.session()?;
         let known = session.regions.get(slug);
         if let Some(region) = known.filter(|region| self.is_good(&region.token, REGION_MARGIN)) {

@@ -2,8 +2,9 @@
 //!
 //! Bodies are JSON, both ways; a passport alone travels as CBOR ([`CBOR`]).
 use crate::user_token::Version;
-use exarch_common_base::{RegionId, Slug};
+use exarch_common_base::{KeyId, RegionId, Slug};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Media type of a [`crate::passport::Push`].
 pub const CBOR: &str = "application/cbor";
@@ -148,4 +149,7 @@ pub struct Acknowledge {
     pub as_of: i64,
     /// A push that was refused, and why.
     pub refused: Option<(Version, String)>,
+    /// API keys of this region that were used since this was told last, with the day: days since 1970.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys_used: BTreeMap<KeyId, i64>,
 }

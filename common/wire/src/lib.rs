@@ -8,6 +8,7 @@ pub mod audit;
 pub mod federation;
 pub mod grant;
 pub mod health;
+pub mod key_token;
 pub mod names;
 pub mod passport;
 pub mod service;

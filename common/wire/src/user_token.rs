@@ -125,13 +125,19 @@ pub fn verify(
     if claims.aud != audience || region.unwrap_or_else(|| crate::names::GLOBAL.to_owned()) != audience {
         return Err(Refusal::Audience);
     }
-    if claims.iat > now + skew || claims.nbf > now + skew || claims.exp < claims.iat {
+    in_time(claims.iat, claims.nbf, claims.exp, now, skew)?;
+    Ok(claims)
+}
+
+/// Whether a token with these times is good at `now`.
+pub(crate) fn in_time(iat: i64, nbf: i64, exp: i64, now: i64, skew: i64) -> Result<(), Refusal> {
+    if iat > now + skew || nbf > now + skew || exp < iat {
         return Err(Refusal::Early);
     }
-    if now >= claims.exp.saturating_add(skew) {
+    if now >= exp.saturating_add(skew) {
         return Err(Refusal::Expired);
     }
-    Ok(claims)
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{
     leases::Leases,
     repeats,
     secrets::{Secrets, SecretsError},
-    sessions::Verified,
+    sessions::{KeyUses, Verified},
     settings::Settings,
     workloads::{self, Waiters},
 };
@@ -98,6 +98,8 @@ pub struct Parts {
     pub agent_connections: Connections,
     /// Tokens that were verified.
     pub verified: Verified,
+    /// When API keys were used last.
+    pub key_uses: KeyUses,
     /// Refusals on their way into the audit.
     pub refusals: Refusals,
     /// What is known of agents.
@@ -217,6 +219,7 @@ impl App {
             bindings: Bindings::default(),
             instances: Instances::new(&ambient),
             agent_connections: Connections::new(),
+            key_uses: KeyUses::default(),
             verified: Verified::default(),
             refusals: Refusals::default(),
             agents: Agents::new(&ambient),

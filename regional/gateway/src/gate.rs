@@ -11,7 +11,7 @@ use crate::{
 };
 use axum::http::request::Parts;
 use exarch_common_authz::{Action, Caller, Clusters, Permission, Permit, Record, Refusal, Scope, Target, policy};
-use exarch_common_base::{Ambient, BreakGlassId, DecisionId, TenantId};
+use exarch_common_base::{Ambient, BreakGlassId, DecisionId, TenantId, UserId};
 use exarch_common_http::{
     Problem, RouteKind,
     repeats::{Answers, Asking},
@@ -102,6 +102,8 @@ pub struct UserCaller {
     pub(crate) tenant: TenantId,
     /// By which a person of the provider is in the tenant.
     pub(crate) break_glass: Option<BreakGlassId>,
+    /// Whose rights a key rests on.
+    pub(crate) owner: Option<UserId>,
     pub(crate) decided_offline: bool,
     pub(crate) ids: Ambient,
     pub(crate) origin: Origin,

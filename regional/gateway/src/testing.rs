@@ -154,6 +154,7 @@ impl World {
             users: Vec::new(),
             memberships: Vec::new(),
             custom_roles: Vec::new(),
+            api_keys: Vec::new(),
         };
         self.tenants.lock().unwrap().insert(id, (Version::default(), tenant));
         self.publish();

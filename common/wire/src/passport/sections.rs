@@ -1,7 +1,7 @@
 //! What the sections of a passport hold.
 use super::{Entry, Refusal, from_cbor, to_cbor};
-use crate::{federation::AuthorityKey, user_token::Version};
-use exarch_common_base::{BreakGlassId, EntitlementId, MembershipId, SessionId, Slug, TenantId, UserId};
+use crate::{api_key::Verifier, federation::AuthorityKey, user_token::Version};
+use exarch_common_base::{BreakGlassId, EntitlementId, KeyId, MembershipId, SessionId, Slug, TenantId, UserId};
 use exarch_common_crypto::hash::sha256;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -72,6 +72,9 @@ pub struct Tenant {
     /// Roles that the tenant made for itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub custom_roles: Vec<CustomRole>,
+    /// Keys of this region, and those that are federated, whose owners' memberships reach it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub api_keys: Vec<ApiKey>,
 }
 
 /// A tenant's right to a region.
@@ -128,6 +131,35 @@ pub struct Membership {
     /// The approved break-glass that it is: of the provider's staff, with roles that no other membership has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<BreakGlassId>,
+}
+
+/// An API key. It gives what its role and its owner both hold when it is used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    /// The key.
+    pub id: KeyId,
+    /// Its owner: it gives nothing without this membership.
+    pub membership: MembershipId,
+    /// Name of a tenant-scope role.
+    pub role: String,
+    /// From where a key of this region may be used; from anywhere when empty. One that the region cannot read voids the key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cidrs: Vec<String>,
+    /// Seconds since 1970; open when absent.
+    pub until: Option<i64>,
+    /// What verifies a key of this region. A federated one has nothing here: its secret is known to the global alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<KeySecret>,
+}
+
+/// A secret of a key: the present one, or for a while the one before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeySecret {
+    /// Its digest.
+    pub verifier: Verifier,
+    /// Seconds since 1970; as long as the key when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<i64>,
 }
 
 /// The sections that this version knows, read.

@@ -37,6 +37,7 @@ impl World {
             users: vec![],
             memberships: vec![],
             custom_roles: vec![],
+            api_keys: vec![],
         }
     }
 

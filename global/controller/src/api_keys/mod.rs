@@ -3,18 +3,23 @@
 //! region, by its passport; a federated one is known here alone.
 mod change;
 mod create;
+mod holder;
 mod list;
 mod read;
 mod revoke;
 mod rotate;
 mod store;
 
+pub use holder::{Holder, authenticate, presented};
+
 use crate::{app::App, entitlements::RegionName, users::UserBrief};
 use exarch_common_base::{KeyId, MembershipId, RegionId, UserId};
 use exarch_common_http::{Api, Problem};
-use exarch_common_wire::api_key::{Cidr, Verifier};
+use exarch_common_pg::{DbError, SystemTx};
+use exarch_common_wire::api_key::{self, Cidr, Verifier};
 use serde::Serialize;
 use serde_json::json;
+use std::collections::BTreeMap;
 use time::{Date, OffsetDateTime};
 use utoipa::ToSchema;
 
@@ -129,6 +134,16 @@ struct Shown {
 }
 
 impl ApiKey {
+    fn is_federated(&self) -> bool {
+        self.kind == Kind::Federated.as_str()
+    }
+
+    /// Whether the secret is the one it has, or for a while the one before.
+    fn opened_by(&self, secret: &api_key::ApiKey, now: OffsetDateTime) -> bool {
+        let before = self.previous.as_ref().filter(|(_, until)| now < *until);
+        secret.matches(&self.verifier) || before.is_some_and(|(verifier, _)| secret.matches(verifier))
+    }
+
     fn state(&self, now: OffsetDateTime) -> &'static str {
         match self.expires_at {
             _ if self.owner.gone => "void",
@@ -217,6 +232,27 @@ fn not_found() -> Problem {
 
 fn taken() -> Problem {
     Problem::conflict("api-key-exists").detail("The tenant has an API key of this name: choose another one.")
+}
+
+/// Writes down on which days a region's own keys were used there, as it tells: days since 1970.
+///
+/// # Errors
+/// The database.
+pub async fn used_in(app: &App, region: RegionId, uses: &BTreeMap<KeyId, i64>) -> Result<(), DbError> {
+    if uses.is_empty() {
+        return Ok(());
+    }
+    let today = app.ambient.now().date();
+    let day = |days: i64| OffsetDateTime::from_unix_timestamp(days.checked_mul(24 * 3600)?).ok();
+    // Nothing was used later than now, whatever a region says.
+    let uses = uses
+        .iter()
+        .filter_map(|(key, days)| Some((*key, day(*days)?.date().min(today))));
+    let mut tx = SystemTx::begin(&app.sweep_pool, "uses-of-api-keys").await?;
+    for (key, day) in uses {
+        store::used_in(&mut tx, region, key, day).await?;
+    }
+    tx.commit().await
 }
 
 /// The room's routes.

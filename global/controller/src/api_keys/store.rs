@@ -1,7 +1,7 @@
 //! The room's rows.
 use super::{ApiKey, Owner};
-use exarch_common_base::{KeyId, MembershipId, RegionId, Slug};
-use exarch_common_pg::{DbError, TenantTx};
+use exarch_common_base::{KeyId, MembershipId, RegionId, Slug, TenantId};
+use exarch_common_pg::{DbError, SystemTx, TenantTx};
 use exarch_common_wire::api_key::Verifier;
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
@@ -220,6 +220,45 @@ pub async fn rotate(tx: &mut TenantTx, key: &ApiKey) -> Result<(), DbError> {
         key.rotated_at,
         previous.as_ref().map(|verifier| &verifier.0[..]),
         until
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// Whose key it is, across tenants. With the sweep login.
+pub async fn tenant_of(tx: &mut SystemTx, id: KeyId) -> Result<Option<TenantId>, DbError> {
+    let tenant = sqlx::query_scalar!(
+        "SELECT tenant_id FROM gc.api_key WHERE id = $1 AND revoked_at IS NULL",
+        id.uuid()
+    )
+    .fetch_optional(tx.conn())
+    .await?;
+    Ok(tenant.map(TenantId::from))
+}
+
+/// Writes down that a key was used.
+pub async fn used(tx: &mut TenantTx, id: KeyId, on: Date) -> Result<(), DbError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query!(
+        "UPDATE gc.api_key SET last_used_on = $3 WHERE tenant_id = $1 AND id = $2",
+        tenant,
+        id.uuid(),
+        on
+    )
+    .execute(tx.conn())
+    .await?;
+    Ok(())
+}
+
+/// The same of a key of that region. With the sweep login.
+pub async fn used_in(tx: &mut SystemTx, region: RegionId, id: KeyId, on: Date) -> Result<(), DbError> {
+    sqlx::query!(
+        "UPDATE gc.api_key SET last_used_on = $3
+          WHERE id = $2 AND region_id = $1 AND (last_used_on IS NULL OR last_used_on < $3)",
+        region.uuid(),
+        id.uuid(),
+        on
     )
     .execute(tx.conn())
     .await?;

@@ -1,9 +1,10 @@
 //! `GET /v1/me/regions`: the regions that the caller may enter in the tenant in force, and no others.
 use super::{
+    entrant::Entrant,
     entry::{closed, state},
     store::{self, Wanted},
 };
-use crate::{app::App, gate::Who, health, regions};
+use crate::{app::App, health, regions};
 use axum::extract::State;
 use exarch_common_base::{RegionId, page::split};
 use exarch_common_http::{Json, List, Page, PageQuery, Problem};
@@ -55,7 +56,7 @@ pub(super) struct MyRegion {
     responses((status = 200, description = "Regions, newest first", body = Page<MyRegion>)))]
 pub(super) async fn handler(
     State(app): State<App>,
-    who: Who,
+    who: Entrant,
     list: List<Filter>,
 ) -> Result<Json<Page<MyRegion>>, Problem> {
     let Some(seat) = who.seat() else {

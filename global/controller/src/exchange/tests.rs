@@ -4,6 +4,8 @@ use exarch_common_authz::Role;
 use exarch_common_wire::{names, user_token};
 use serde_json::json;
 
+mod keys;
+
 async fn active(world: &World, slug: &str) -> (Gateway, impl Sized + use<>) {
     let gateway = world.region(slug).await;
     let (down, up) = (gateway.down().await, gateway.up().await);

@@ -1,17 +1,18 @@
 //! `POST /v1/regions/{slug}/token`: a token for one region.
 use super::{
+    entrant::Entrant,
     entry::{Right, state},
     store,
 };
-use crate::{app::App, gate::Who, health, memberships::Seat, passports, regions};
+use crate::{app::App, health, memberships::Seat, passports, regions};
 use axum::extract::State;
-use exarch_common_base::Slug;
+use exarch_common_base::{RegionId, Slug};
 use exarch_common_http::{Json, Path, Problem};
 use exarch_common_pg::TenantTx;
 use exarch_common_wire::{
     audit::Outcome,
-    names,
-    user_token::{self, Claims, InRegion},
+    key_token, names,
+    user_token::{self, InRegion, Version},
 };
 use serde::Serialize;
 use std::time::Duration;
@@ -42,7 +43,7 @@ struct Entered {
     url: String,
 }
 
-/// A token for a region that the caller may enter.
+/// A token for a region that the caller may enter: a person, or a federated API key as the bearer.
 #[utoipa::path(post, path = "/v1/regions/{slug}/token", tag = "regions", operation_id = "enterRegion",
     params(("slug" = String, Path, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description = "The region's slug")),
     responses((status = 200, description = "The token", body = RegionToken),
@@ -50,7 +51,7 @@ struct Entered {
               (status = 409, description = "The region is not in service")))]
 pub(super) async fn handler(
     State(app): State<App>,
-    who: Who,
+    who: Entrant,
     Path(slug): Path<Slug>,
 ) -> Result<Json<RegionToken>, Problem> {
     let Some(seat) = who.seat() else {
@@ -59,7 +60,7 @@ pub(super) async fn handler(
     run(&app, &who, seat, &slug).await.map(Json)
 }
 
-async fn run(app: &App, who: &Who, seat: &Seat, slug: &Slug) -> Result<RegionToken, Problem> {
+async fn run(app: &App, who: &Entrant, seat: &Seat, slug: &Slug) -> Result<RegionToken, Problem> {
     let (tenant, now) = (seat.tenant.id, app.ambient.now());
     let mut tx = TenantTx::begin(&app.app_pool, &who.acting_in(tenant)).await?;
     let region = regions::by_slug(tx.conn(), slug).await?;
@@ -70,7 +71,7 @@ async fn run(app: &App, who: &Who, seat: &Seat, slug: &Slug) -> Result<RegionTok
     };
     let (Some(region), Some(right)) = (reached, right.filter(|r| r.check(now).is_ok())) else {
         let entry = || who.entry(app, tenant, "region.enter", ("region", slug));
-        app.refusals.push(&app.ambient, who.caller().principal(), || {
+        app.refusals.push(&app.ambient, who.principal(), || {
             let why = "not entitled, or the membership does not reach it";
             (entry().ended(Outcome::Denied, why), None)
         });
@@ -93,35 +94,12 @@ async fn run(app: &App, who: &Who, seat: &Seat, slug: &Slug) -> Result<RegionTok
         Problem::unavailable("passport-pending", Duration::from_secs(1))
             .detail("The region is about to learn of your organisation; try again shortly.")
     })?;
-    let session = who.session();
-    let exp = end(app, who, seat, &right, now);
-    let claims = Claims {
-        iss: app.keys.issuer(),
-        sub: session.user,
-        aud: names::region(region.id),
-        iat: now.unix_timestamp(),
-        nbf: now.unix_timestamp(),
-        exp: exp.unix_timestamp(),
-        jti: app.ambient.uuid().simple().to_string(),
-        sid: session.id,
-        tid: Some(tenant),
-        roles: seat.roles.iter().map(|role| role.name().to_owned()).collect(),
-        amr: session.amr.clone(),
-        auth_time: session.auth_time.unix_timestamp(),
-        region: Some(InRegion {
-            rid: region.id,
-            sxp: session.expires_at.unix_timestamp(),
-            ten_v,
-        }),
-        bg: session.break_glass.map(|grant| grant.to_string()),
-        cnf: None,
-    };
-    let signer = app.keys.signer(now).map_err(|e| Problem::internal(&e))?;
-    let access_token = user_token::sign(&signer.key, &signer.kid(), &claims).map_err(|e| Problem::internal(&e))?;
+    let exp = end(app, who, seat, &right, now).unix_timestamp();
+    let access_token = minted(app, who, seat, region.id, ten_v, now, exp)?;
     metrics::counter!("exarch_region_tokens_total").increment(1);
     Ok(RegionToken {
         access_token,
-        expires_in: claims.exp - claims.iat,
+        expires_in: exp - now.unix_timestamp(),
         region: Entered {
             slug: region.slug.to_string(),
             url: region.url,
@@ -131,9 +109,72 @@ async fn run(app: &App, who: &Who, seat: &Seat, slug: &Slug) -> Result<RegionTok
     })
 }
 
-/// Not after the session, the tenant's right, or the person's place in the tenant.
-fn end(app: &App, who: &Who, seat: &Seat, right: &Right, now: OffsetDateTime) -> OffsetDateTime {
+/// A token of the type that goes with who asks.
+fn minted(
+    app: &App,
+    who: &Entrant,
+    seat: &Seat,
+    region: RegionId,
+    ten_v: Version,
+    now: OffsetDateTime,
+    exp: i64,
+) -> Result<String, Problem> {
+    let signer = app.keys.signer(now).map_err(|e| Problem::internal(&e))?;
+    let iat = now.unix_timestamp();
+    let (iss, aud) = (app.keys.issuer(), names::region(region));
+    let jti = app.ambient.uuid().simple().to_string();
+    let signed = match who {
+        Entrant::Person(who) => {
+            let session = who.session();
+            let claims = user_token::Claims {
+                iss,
+                sub: session.user,
+                aud,
+                iat,
+                nbf: iat,
+                exp,
+                jti,
+                sid: session.id,
+                tid: Some(seat.tenant.id),
+                roles: seat.roles.iter().map(|role| role.name().to_owned()).collect(),
+                amr: session.amr.clone(),
+                auth_time: session.auth_time.unix_timestamp(),
+                region: Some(InRegion {
+                    rid: region,
+                    sxp: session.expires_at.unix_timestamp(),
+                    ten_v,
+                }),
+                bg: session.break_glass.map(|grant| grant.to_string()),
+                cnf: None,
+            };
+            user_token::sign(&signer.key, &signer.kid(), &claims)
+        }
+        Entrant::Key(key) => {
+            let claims = key_token::Claims {
+                iss,
+                sub: key.id,
+                aud,
+                iat,
+                nbf: iat,
+                exp,
+                jti,
+                tid: seat.tenant.id,
+                rid: region,
+                ten_v,
+            };
+            key_token::sign(&signer.key, &signer.kid(), &claims)
+        }
+    };
+    signed.map_err(|e| Problem::internal(&e))
+}
+
+/// Not after the session or the key, the tenant's right, or the person's place in the tenant.
+fn end(app: &App, who: &Entrant, seat: &Seat, right: &Right, now: OffsetDateTime) -> OffsetDateTime {
     let life = now + app.settings.tokens.access;
-    let bounds = [Some(who.session().expires_at), right.until, seat.until];
+    let own = match who {
+        Entrant::Person(who) => Some(who.session().expires_at),
+        Entrant::Key(key) => key.expires_at,
+    };
+    let bounds = [own, right.until, seat.until];
     bounds.into_iter().flatten().fold(life, Ord::min)
 }

@@ -1,6 +1,7 @@
 //! `POST /federation/v1/passport/acknowledge`: how far a region has come, and what it refused.
 use super::store::{self, Acknowledged};
 use crate::{
+    api_keys,
     app::App,
     federation::{self, PeerCaller},
     health,
@@ -44,6 +45,7 @@ pub(super) async fn acknowledge(
         store::refused(tx.conn(), caller.region, *version, &reason, now).await?;
     }
     tx.commit().await?;
+    api_keys::used_in(&app, caller.region, &input.keys_used).await?;
     if outcome == Acknowledged::First {
         // With a good probe it is in service: no need to wait for the round.
         tokio::spawn(health::probe_soon(app, caller.region));

@@ -252,6 +252,7 @@ impl Up {
     pub(crate) async fn acknowledge(&self, applied: Version) {
         let as_of = self.gateway.ambient.now().unix_timestamp();
         let body = serde_json::to_value(Acknowledge {
+            keys_used: Default::default(),
             applied,
             as_of,
             refused: None,

@@ -3,8 +3,9 @@ use crate::sessions::Session;
 use axum::{
     Router,
     body::{Body, to_bytes},
-    http::{Request, header},
+    http::{Method, Request, header},
 };
+use exarch_common_http::serve::Peer;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -55,6 +56,26 @@ impl Person {
             .header(header::IF_MATCH, "*")
             .body(Body::from(body.to_string()));
         self.send(request.unwrap()).await
+    }
+
+    /// Without a body.
+    pub(crate) async fn ask(&self, method: Method, path: &str) -> Told {
+        self.send(Request::builder().method(method).uri(path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    /// `POST` from an address, with a header that claims another one.
+    pub(crate) async fn ask_from(&self, address: &str, claimed: &str, path: &str) -> Told {
+        let request = Request::post(path)
+            .header("x-forwarded-for", claimed)
+            .header(header::FORWARDED, format!("for={claimed}"));
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer {
+            connection: 1,
+            addr: (address.parse::<std::net::IpAddr>().unwrap(), 4711).into(),
+            tls: None,
+        });
+        self.send(request).await
     }
 
     async fn send(&self, mut request: Request<Body>) -> Told {

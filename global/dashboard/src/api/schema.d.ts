@@ -1043,7 +1043,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** A token for a region that the caller may enter. */
+        /** A token for a region that the caller may enter: a person, or a federated API key as the bearer. */
         post: operations["enterRegion"];
         delete?: never;
         options?: never;

@@ -85,6 +85,7 @@ pub async fn accessed(pool: &AppPool, caller: &UserCaller, parts: &Parts) -> Res
 pub(super) fn by(caller: &UserCaller, action: &str, target_kind: &str, target_id: impl ToString) -> Entry {
     let actor = Actor::new(caller.kind().as_str(), caller.principal());
     let mut entry = Entry::new(&caller.ids, caller.tenant_id(), actor, action, target_kind, target_id);
+    entry.on_behalf_of = caller.owner.map(|owner| owner.to_string());
     if caller.decided_offline() {
         entry.flags.insert(Flag::Offline);
     }

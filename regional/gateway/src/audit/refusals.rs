@@ -61,6 +61,27 @@ impl Refusals {
         }
     }
 
+    /// Notes that somebody who has the secret of a key came from where it may not be used: it may be in the wrong hands.
+    pub fn note_misplaced(&self, key: &UserCaller) {
+        let refused = || {
+            let entry = by(key, "api_key.use", "api-key", key.principal());
+            Refused {
+                entry: entry.ended(Outcome::Denied, "from an address that the key does not name"),
+                decision: None,
+            }
+        };
+        if let Err(why) = self.0.push(key.ids.boot(), key.principal(), refused) {
+            lost(1, why.as_str());
+        }
+    }
+
+    /// Writes what waits now.
+    #[cfg(test)]
+    pub(crate) async fn write_now(app: &App) {
+        let (refusals, pool) = (app.refusals.clone(), app.app_pool.clone());
+        Writer { refusals, pool }.pass().await.unwrap();
+    }
+
     /// A decision of a tenant that is not written yet, by this replica.
     pub fn decision(&self, tenant: TenantId, id: DecisionId) -> Option<Decision> {
         let of_it = |refused: &Refused| refused.entry.tenant == tenant && refused.entry.decision == Some(id);

@@ -187,6 +187,7 @@ fn of(world: &World, tenant: TenantId, roles: &[Role]) -> UserCaller {
         .bindings(bindings)
         .build(world.app.ambient.now());
     UserCaller {
+        owner: None,
         caller,
         tenant,
         break_glass: None,

@@ -6,6 +6,7 @@ use axum::{
     body::Body,
     http::{HeaderMap, Method, Request, StatusCode, header},
 };
+use exarch_common_http::serve::Peer;
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -59,6 +60,27 @@ impl Caller {
         let request = Request::get(path).header(header::AUTHORIZATION, format!("Bearer {token}"));
         let request = request.body(Body::empty()).unwrap();
         self.0.clone().oneshot(request).await.unwrap().headers().clone()
+    }
+
+    /// The same as [`Caller::problem`], from an address, with a header that claims another one.
+    pub(crate) async fn problem_from(&self, address: &str, claimed: &str, path: &str, token: &str) -> (u16, String) {
+        let mut request = Request::builder()
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {token}"));
+        for name in ["x-forwarded-for", "x-real-ip", "x-client-ip", "true-client-ip"] {
+            request = request.header(name, claimed);
+        }
+        let request = request.header(header::FORWARDED, format!("for={claimed}"));
+        let mut request = request.body(Body::empty()).unwrap();
+        request.extensions_mut().insert(Peer {
+            connection: 1,
+            addr: (address.parse::<std::net::IpAddr>().unwrap(), 4711).into(),
+            tls: None,
+        });
+        let response = self.0.clone().oneshot(request).await.unwrap();
+        let status = response.status().as_u16();
+        let bytes = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        (status, slug(&serde_json::from_slice(&bytes).unwrap_or(Value::Null)))
     }
 
     /// Deletes a version of what is at `path`; the status.

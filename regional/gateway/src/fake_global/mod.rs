@@ -228,6 +228,7 @@ impl FakeGlobal {
                 break_glass: None,
             }],
             custom_roles: Vec::new(),
+            api_keys: Vec::new(),
         };
         change(&mut tenant);
         self.put(&tenant_section(person.tenant), &tenant)

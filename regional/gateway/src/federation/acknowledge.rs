@@ -60,12 +60,15 @@ async fn pass(app: &App, told: Option<(Version, i64)>) -> anyhow::Result<Option<
     if Some((applied, as_of)) == told && refused.is_none() {
         return Ok(told);
     }
+    let keys_used = app.key_uses.untold();
     let message = Acknowledge {
+        keys_used: keys_used.clone(),
         applied,
         as_of,
         refused: refused.clone(),
     };
     link.post::<()>(app, paths::ACKNOWLEDGE, &message).await?;
+    app.key_uses.told(&keys_used);
     if let Some(refused) = &refused {
         app.directory.told(refused);
     }

@@ -14,10 +14,13 @@ pub(super) fn routes(api: Api<App>) -> Api<App> {
     api.route(RouteKind::SelfOnly, routes!(me))
 }
 
-/// The person, the tenant in force and the region.
+/// The person, or the owner of the key, the tenant in force and the region.
 #[derive(Debug, Serialize, ToSchema)]
 struct Me {
     user: MyUser,
+    /// The API key that asks in the place of that person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    api_key: Option<String>,
     tenant: MyTenant,
     /// Names of the roles held in the tenant.
     roles: Vec<String>,
@@ -54,16 +57,23 @@ struct MyRegion {
 async fn me(State(app): State<App>, caller: UserCaller) -> Result<Json<Me>, Problem> {
     let index = app.directory.current();
     let tenant = index.as_ref().and_then(|index| index.tenant(caller.tenant_id()));
-    let (Some(tenant), Principal::User(user)) = (tenant, caller.principal()) else {
-        return Err(unauthenticated());
+    let (user, key) = match caller.principal() {
+        Principal::User(user) => (Some(user), None),
+        Principal::ApiKey(key) => (caller.owner, Some(key)),
+        Principal::Agent(_) | Principal::Region(_) | Principal::Global | Principal::Operator(_) => (None, None),
     };
+    let (tenant, user) = tenant.zip(user).ok_or_else(unauthenticated)?;
     let now = app.ambient.now();
     let memberships = tenant.memberships.get(&user).map_or(&[][..], Vec::as_slice);
-    let mut roles: Vec<String> = memberships
+    let held = memberships
         .iter()
-        .filter(|membership| membership.holds(now) && membership.break_glass == caller.break_glass)
-        .flat_map(|membership| membership.roles.iter().map(|role| role.name().to_owned()))
-        .collect();
+        .filter(|one| one.holds(now) && one.break_glass == caller.break_glass);
+    let mut roles: Vec<String> = match key.and_then(|key| tenant.api_keys.get(&key)) {
+        Some(key) => vec![key.role.name().to_owned()],
+        None => held
+            .flat_map(|membership| membership.roles.iter().map(|role| role.name().to_owned()))
+            .collect(),
+    };
     roles.sort_unstable();
     roles.dedup();
     Ok(Json(Me {
@@ -75,6 +85,7 @@ async fn me(State(app): State<App>, caller: UserCaller) -> Result<Json<Me>, Prob
                 .map(|u| u.display_name.clone())
                 .unwrap_or_default(),
         },
+        api_key: key.map(|key| key.to_string()),
         tenant: MyTenant {
             id: tenant.id.to_string(),
             slug: tenant.slug.to_string(),

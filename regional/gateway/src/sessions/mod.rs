@@ -1,31 +1,39 @@
-//! Who a person's request is from: the region token, verified offline, and what the directory says of its bearer.
+//! Who a request is from: the region token, verified offline, or the secret of one of the region's API keys, and what the directory
+//! says of its bearer.
 //!
-//! The hot path is one hash and one look-up: a token that was verified under the passport in force is not verified again.
+//! The hot path is one hash and one look-up: a bearer that was verified under the passport in force is not verified again.
 //! Every change of the passport (a revoked session, an ended membership, a retired key) makes all of them unknown at once.
 mod me;
 mod resolve;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 use crate::{
     app::App,
     audit::{self, Origin},
+    bindings::Local,
     directory::Index,
     gate::{UserCaller, unauthenticated},
 };
 use axum::http::{header, request::Parts};
-use exarch_common_authz::{Action, Permission, perm, policy};
-use exarch_common_crypto::hash::sha256;
-use exarch_common_http::{Api, InForce, Problem, watch::Again};
+use exarch_common_authz::{Action, Permission, Principal, perm, policy};
+use exarch_common_base::TenantId;
+use exarch_common_crypto::{hash::sha256, jws::JwsError};
+use exarch_common_http::{Api, InForce, Problem, serve::Peer, watch::Again};
 use exarch_common_wire::{
-    names,
+    api_key::{self, ApiKey},
+    key_token, names,
     passport::Tier,
-    user_token::{self, Claims, Version},
+    user_token::{self, Refusal, Version},
 };
 use moka::sync::Cache;
 use resolve::Known;
 pub(crate) use resolve::person;
 use std::{sync::Arc, time::Duration};
+use time::OffsetDateTime;
+
+pub use uses::KeyUses;
 
 /// Clocks may differ by this much, in seconds.
 const SKEW: i64 = 30;
@@ -61,16 +69,17 @@ impl Default for Verified {
     }
 }
 
-/// Authenticates a person's request to a route that needs `permission`, or that is the person's own if there is none.
+/// Authenticates a request of a person or a key to a route that needs `permission`, or that is the person's own if there is none.
 ///
 /// # Errors
 /// One and the same 401 for whatever is wrong with the token or its bearer; 404 when the tenant is not entitled to this
 /// region; 503 when the passport is missing, too old for this, or behind the token; 402 and 403 by the policy.
 pub async fn authenticate(app: &App, parts: &mut Parts, permission: Option<Permission>) -> Result<UserCaller, Problem> {
-    let token = bearer(parts).ok_or_else(unauthenticated)?;
-    let (known, decided_offline) = match recall(app, token)? {
+    let bearer = bearer(parts).ok_or_else(unauthenticated)?;
+    let (known, decided_offline) = match recall(app, bearer)? {
         Some(known) => (known, false),
-        None => learn(app, token).await?,
+        None if bearer.starts_with(api_key::PREFIX) => (learn_key(app, bearer)?, false),
+        None => learn(app, bearer).await?,
     };
     parts.extensions.insert(InForce(known.tenant));
     let tier = app.directory.tier().ok_or_else(missing)?;
@@ -78,6 +87,7 @@ pub async fn authenticate(app: &App, parts: &mut Parts, permission: Option<Permi
     let caller = UserCaller {
         caller: known.caller.clone(),
         tenant: known.tenant,
+        owner: known.owner,
         break_glass: known.break_glass,
         decided_offline,
         ids: app.ambient.clone(),
@@ -85,6 +95,16 @@ pub async fn authenticate(app: &App, parts: &mut Parts, permission: Option<Permi
         refusals: app.refusals.clone(),
         decided_by: version.map(|version| (version, tier)),
     };
+    // Of the connection, whatever the request says: a header is anybody's to write. What a key is worth elsewhere is told to nobody.
+    let peer = parts.extensions.get::<Peer>().map(|peer| peer.addr.ip());
+    if !known.may_come_from(peer) {
+        refused("key-address");
+        app.refusals.note_misplaced(&caller);
+        return Err(unauthenticated());
+    }
+    if let Principal::ApiKey(key) = known.caller.principal() {
+        app.key_uses.note(&known.noted, key, app.ambient.now());
+    }
     match permission {
         _ if app.directory.removed().is_some() => return Err(removed()),
         Some(permission) if tier == Tier::Expired => return Err(caller.refused_beside(permission, expired())),
@@ -108,6 +128,30 @@ fn bearer(parts: &Parts) -> Option<&str> {
     let (value, more) = (values.next()?, values.next());
     let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
     (more.is_none() && scheme.eq_ignore_ascii_case("bearer")).then_some(token)
+}
+
+/// What a verified token says.
+enum Verdict {
+    Person(user_token::Claims),
+    /// Of a federated key.
+    Key(key_token::Claims),
+}
+
+impl Verdict {
+    /// The tenant, and the version of its section by which the token was minted.
+    fn section(&self) -> Option<(TenantId, Version)> {
+        match self {
+            Self::Person(claims) => claims.tid.zip(claims.region.as_ref().map(|region| region.ten_v)),
+            Self::Key(claims) => Some((claims.tid, claims.ten_v)),
+        }
+    }
+
+    fn resolve(&self, index: &Index, local: &Local, now: OffsetDateTime, skew: i64) -> Result<Known, Problem> {
+        match self {
+            Self::Person(claims) => resolve::of_token(index, local, claims, now, skew),
+            Self::Key(claims) => resolve::of_key_token(index, local, claims, now, skew),
+        }
+    }
 }
 
 /// What is known of a token that was seen before under the passport in force.
@@ -139,34 +183,58 @@ async fn learn(app: &App, token: &str) -> Result<(Arc<Known>, bool), Problem> {
     }
     // Not remembered: the next request asks again.
     let local = app.bindings.current();
-    let known = resolve::resolve(&index, &local, &claims, app.ambient.now(), SKEW)?;
+    let known = claims.resolve(&index, &local, app.ambient.now(), SKEW)?;
     Ok((Arc::new(known), true))
 }
 
-fn verify(app: &App, index: &Index, token: &str) -> Result<Claims, Problem> {
-    let audience = names::region(app.region.id);
+fn verify(app: &App, index: &Index, token: &str) -> Result<Verdict, Problem> {
+    let (region, issuer) = (app.region.id, index.issuer());
     let now = app.ambient.now().unix_timestamp();
     let keys = |kid: &str| index.key(kid).cloned();
-    user_token::verify(token, keys, index.issuer(), &audience, now, SKEW).map_err(|cause| {
-        metrics::counter!("exarch_tokens_refused_total", "kind" => "region").increment(1);
+    let persons = user_token::verify(token, keys, issuer, &names::region(region), now, SKEW).map(Verdict::Person);
+    let verdict = match persons {
+        // the types of the two differ, and each is verified as what it says it is
+        Err(Refusal::Token(JwsError::Kind)) => {
+            key_token::verify(token, keys, issuer, region, now, SKEW).map(Verdict::Key)
+        }
+        persons => persons,
+    };
+    verdict.map_err(|cause| {
+        refused("region");
         tracing::debug!(%cause, "a region token was refused");
         unauthenticated()
     })
 }
 
+fn refused(kind: &'static str) {
+    metrics::counter!("exarch_tokens_refused_total", "kind" => kind).increment(1);
+}
+
+/// Verifies the secret of a key and looks up its owner.
+fn learn_key(app: &App, presented: &str) -> Result<Arc<Known>, Problem> {
+    let index = app.directory.current().clone().ok_or_else(missing)?;
+    let local = app.bindings.current();
+    let key = ApiKey::read(presented).ok_or_else(unauthenticated);
+    let known = key.and_then(|key| resolve::of_key(&index, &local, &key, app.ambient.now()));
+    let known = Arc::new(known.inspect_err(|_| refused("key"))?);
+    let seen = (sha256(presented.as_bytes()), index.version(), local.version());
+    app.verified.0.insert(seen, known.clone());
+    Ok(known)
+}
+
 /// Whether the token was minted by a newer section of its tenant than the one in force.
-fn is_behind(index: &Index, claims: &Claims) -> bool {
-    let (Some(tenant), Some(region)) = (claims.tid, &claims.region) else {
+fn is_behind(index: &Index, claims: &Verdict) -> bool {
+    let Some((tenant, ten_v)) = claims.section() else {
         return false;
     };
     // A tenant that is not there was either taken out, by a passport that is newer than the token, or has yet to come.
     let have = index.tenant(tenant).map_or(index.version(), |entry| entry.version);
-    have < region.ten_v
+    have < ten_v
 }
 
-fn remember(app: &App, index: &Index, token: &str, claims: &Claims) -> Result<Arc<Known>, Problem> {
+fn remember(app: &App, index: &Index, token: &str, claims: &Verdict) -> Result<Arc<Known>, Problem> {
     let local = app.bindings.current();
-    let known = Arc::new(resolve::resolve(index, &local, claims, app.ambient.now(), SKEW)?);
+    let known = Arc::new(claims.resolve(index, &local, app.ambient.now(), SKEW)?);
     let key = (sha256(token.as_bytes()), index.version(), local.version());
     app.verified.0.insert(key, known.clone());
     Ok(known)

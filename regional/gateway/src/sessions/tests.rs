@@ -23,6 +23,7 @@ use time::macros::datetime;
 
 mod age;
 mod break_glass;
+mod keys;
 mod streams;
 
 struct Fixture {

@@ -42,6 +42,7 @@ impl Gate for TestGate {
                     caller,
                     tenant,
                     break_glass: None,
+                    owner: None,
                     decided_offline: false,
                     ids: self.app.ambient.clone(),
                     origin: Origin::of(parts),

@@ -1,13 +1,14 @@
 //! What the passport says, laid out for reading: built whole, swapped whole, never changed.
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};
 use exarch_common_authz::{Binding, BoundRole, CustomRole, On, Role, TenantState};
-use exarch_common_base::{BreakGlassId, EntitlementId, MembershipId, SessionId, Slug, TenantId, UserId};
+use exarch_common_base::{BreakGlassId, EntitlementId, KeyId, MembershipId, SessionId, Slug, TenantId, UserId};
 use exarch_common_crypto::{
     hash::sha256_hex,
     sign::{Algorithm, PublicKey},
 };
 use exarch_common_wire::{
-    passport::{Contents, Membership, Tenant},
+    api_key::Cidr,
+    passport::{Contents, KeySecret, Membership, Tenant},
     user_token::Version,
 };
 use std::{
@@ -24,6 +25,7 @@ pub struct Index {
     keys: HashMap<String, PublicKey>,
     revoked: BTreeMap<SessionId, i64>,
     tenants: HashMap<TenantId, TenantEntry>,
+    api_keys: HashMap<KeyId, TenantId>,
     digest: String,
 }
 
@@ -46,6 +48,8 @@ pub struct TenantEntry {
     pub memberships: HashMap<UserId, Vec<MembershipEntry>>,
     /// Roles that the tenant made for itself.
     pub custom_roles: Vec<Arc<CustomRole>>,
+    /// Its keys that are good here.
+    pub api_keys: HashMap<KeyId, KeyEntry>,
     /// Version of the section that says all this.
     pub version: Version,
 }
@@ -113,6 +117,23 @@ impl MembershipEntry {
     }
 }
 
+/// An API key.
+#[derive(Clone, Debug)]
+pub struct KeyEntry {
+    /// Its owner's membership.
+    pub membership: MembershipId,
+    /// Whose that is.
+    pub owner: UserId,
+    /// What it may do at most.
+    pub role: BoundRole,
+    /// From where; from anywhere when empty.
+    pub cidrs: Vec<Cidr>,
+    /// Until when; open if absent; seconds since 1970.
+    pub until: Option<i64>,
+    /// What verifies it; nothing for a federated one.
+    pub secrets: Vec<KeySecret>,
+}
+
 /// A passport that verifies and says what cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -144,12 +165,15 @@ impl Index {
             .tenants
             .iter()
             .map(|(id, (version, tenant))| entry(*version, tenant).map(|entry| (*id, entry)));
+        let tenants = tenants.collect::<Result<HashMap<_, _>, _>>()?;
+        let keys_of = |entry: &TenantEntry| entry.api_keys.keys().map(|key| (*key, entry.id)).collect::<Vec<_>>();
         Ok(Self {
             version,
             issuer: contents.keys.issuer.clone(),
             keys: keys.collect::<Result<_, _>>()?,
             revoked: contents.revocations.sessions.clone(),
-            tenants: tenants.collect::<Result<_, _>>()?,
+            api_keys: tenants.values().flat_map(keys_of).collect(),
+            tenants,
             digest: digest(contents),
         })
     }
@@ -177,6 +201,12 @@ impl Index {
     /// A tenant that the passport entitles to this region, whether or not its time has come or gone.
     pub fn tenant(&self, id: TenantId) -> Option<&TenantEntry> {
         self.tenants.get(&id)
+    }
+
+    /// An API key and its tenant.
+    pub fn api_key(&self, id: KeyId) -> Option<(&TenantEntry, &KeyEntry)> {
+        let entry = self.tenants.get(self.api_keys.get(&id)?)?;
+        Some((entry, entry.api_keys.get(&id)?))
     }
 
     /// All of them, in no order.
@@ -215,7 +245,21 @@ pub(super) fn entry(version: Version, tenant: &Tenant) -> Result<TenantEntry, Un
             break_glass: membership.break_glass,
         });
     }
+    let api_keys = tenant.api_keys.iter().filter_map(|key| {
+        let membership = tenant.memberships.iter().find(|m| m.id == Some(key.membership))?;
+        let cidrs: Result<Vec<Cidr>, _> = key.cidrs.iter().map(|cidr| cidr.parse()).collect();
+        let entry = KeyEntry {
+            membership: key.membership,
+            owner: membership.user,
+            role: BoundRole::among(&custom_roles, &[&key.role]).pop()?,
+            cidrs: cidrs.ok()?,
+            until: key.until,
+            secrets: key.secrets.clone(),
+        };
+        Some((key.id, entry))
+    });
     Ok(TenantEntry {
+        api_keys: api_keys.collect(),
         id: tenant.id,
         slug: tenant.slug.clone(),
         name: tenant.name.clone(),

@@ -21,7 +21,7 @@ pub use age::Age;
 pub use apply::{Offer, Refused, TakeError, Taken};
 pub use boot::OpenError;
 pub use history::{Then, then};
-pub use index::{EntitlementEntry, Index, MembershipEntry, TenantEntry, Unusable, UserEntry};
+pub use index::{EntitlementEntry, Index, KeyEntry, MembershipEntry, TenantEntry, Unusable, UserEntry};
 
 use arc_swap::{ArcSwapOption, Guard};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD as B64};

@@ -62,11 +62,13 @@ pub async fn touch_tenant(app: &App, tx: &mut TenantTx) -> Result<(), TouchError
     Ok(())
 }
 
-/// When something in the section has ended by itself: the entitlement or a membership. A section knows whole seconds, cut
+/// When something in the section has ended by itself: the entitlement, a membership, a key or a secret of one. A section knows whole seconds, cut
 /// off; within the next one it is over for certain.
 fn next_end(tenant: &passport::Tenant) -> Option<OffsetDateTime> {
     let memberships = tenant.memberships.iter().filter_map(|m| m.until);
-    let first = memberships.chain(tenant.entitlement.until).min()?;
+    let secrets = |key: &passport::ApiKey| key.secrets.iter().filter_map(|s| s.until).chain(key.until).min();
+    let keys = tenant.api_keys.iter().filter_map(secrets);
+    let first = memberships.chain(tenant.entitlement.until).chain(keys).min()?;
     OffsetDateTime::from_unix_timestamp(first.saturating_add(1)).ok()
 }
 

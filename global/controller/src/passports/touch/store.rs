@@ -11,6 +11,7 @@ use exarch_common_authz::Role;
 use exarch_common_base::{KeyId, RegionId, SessionId, TenantId};
 use exarch_common_pg::DbError;
 use exarch_common_wire::{
+    api_key::Verifier,
     passport::{self, Entry},
     user_token::Version,
 };
@@ -109,8 +110,9 @@ pub(super) async fn tenant_contents(
         "SELECT name, scope, permissions FROM gc.role WHERE tenant_id = $1 AND ended_at IS NULL ORDER BY id",
         tenant.uuid(),
     )
-    .fetch_all(conn)
+    .fetch_all(&mut *conn)
     .await?;
+    let api_keys = api_keys(conn, tenant, region, now).await?;
     let count = |n: Option<i32>| n.map(i32::cast_unsigned);
     let seconds = |t: Option<OffsetDateTime>| t.map(OffsetDateTime::unix_timestamp);
     let (mut users, mut memberships) = (Vec::new(), Vec::new());
@@ -162,7 +164,66 @@ pub(super) async fn tenant_contents(
         users,
         memberships,
         custom_roles,
+        api_keys,
     }))
+}
+
+/// The tenant's keys that are good in the region, of those whose owners' memberships reach it.
+async fn api_keys(
+    conn: &mut PgConnection,
+    tenant: TenantId,
+    region: RegionId,
+    now: OffsetDateTime,
+) -> Result<Vec<passport::ApiKey>, DbError> {
+    let rows = sqlx::query!(
+        r#"SELECT k.id, k.region_id IS NOT NULL AS "regional!", k.membership_id, k.role, k.cidrs, k.expires_at, k.verifier,
+                  k.previous, k.previous_until
+             FROM gc.api_key k JOIN gc.membership m ON m.tenant_id = k.tenant_id AND m.id = k.membership_id
+            WHERE k.tenant_id = $1 AND (k.region_id = $2 OR k.region_id IS NULL)
+              AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > $3)
+              AND m.ended_at IS NULL AND (m.until_at IS NULL OR m.until_at > $3)
+              AND (m.regions IS NULL OR $2 = ANY (m.regions))
+            ORDER BY k.id"#,
+        tenant.uuid(),
+        region.uuid(),
+        now,
+    )
+    .fetch_all(conn)
+    .await?;
+    let verifier = |bytes: Vec<u8>| {
+        bytes
+            .as_slice()
+            .try_into()
+            .map(Verifier)
+            .map_err(|e| unreadable(Box::new(e)))
+    };
+    let mut keys = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut key = passport::ApiKey {
+            id: row.id.into(),
+            membership: row.membership_id.into(),
+            role: row.role,
+            cidrs: Vec::new(),
+            until: row.expires_at.map(OffsetDateTime::unix_timestamp),
+            secrets: Vec::new(),
+        };
+        // What is judged at the global is nothing that a region need know.
+        if row.regional {
+            key.cidrs = row.cidrs;
+            key.secrets.push(passport::KeySecret {
+                verifier: verifier(row.verifier)?,
+                until: None,
+            });
+            if let Some((previous, until)) = row.previous.zip(row.previous_until).filter(|(_, until)| now < *until) {
+                key.secrets.push(passport::KeySecret {
+                    verifier: verifier(previous)?,
+                    until: Some(until.unix_timestamp()),
+                });
+            }
+        }
+        keys.push(key);
+    }
+    Ok(keys)
 }
 
 /// When the next break-glass of a tenant begins that was approved for later.
