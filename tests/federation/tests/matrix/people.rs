@@ -1,9 +1,12 @@
 //! Who asks: one person for each role, in a tenant made for it.
 use super::golden::Role;
 use exarch_common_base::Ambient;
-use exarch_tests_federation::{Client, EU, Federation, OWNER};
+use exarch_common_crypto::totp;
+use exarch_tests_federation::{Client, EU, Federation, OWNER, program};
 use serde_json::json;
+use std::process::Stdio;
 use time::{Duration, format_description::well_known::Rfc3339};
+use tokio::{io::AsyncWriteExt, process::Command};
 
 const PASSWORD: &str = "a password of five words here";
 
@@ -234,11 +237,78 @@ async fn expired_binding(federation: &Federation, of: &Tenant, cluster: &str) ->
     }
 }
 
+/// Somebody of the provider who came into the tenant by emergency access, which the owner approved.
+pub async fn emergency(federation: &Federation, of: &Tenant, role: &'static str, mode: &str) -> Person {
+    let email = format!("{role}@exarch.example");
+    add_staff(federation, &email).await;
+    let global = federation.global();
+    let body = json!({"email": email, "password": PASSWORD, "session": "token"});
+    let asked = global.post("/v1/auth/sign-in", &body).await.ok();
+    let secret = totp::Secret::from_base32(asked["enrolment"]["secret"].as_str().unwrap()).unwrap();
+    let code = secret.code(totp::step(Ambient::system().now().unix_timestamp()));
+    let body = json!({"ticket": asked["ticket"], "totp": code});
+    let answer = global.post("/v1/auth/next", &body).await.ok();
+    let staff = global.bearer(answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}")));
+    let ask = json!({"tenant": of.id, "mode": mode, "reason": "the matrix", "ticket": "M-1", "minutes": 60});
+    let grant = staff.post("/v1/break-glass", &ask).await.ok()["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let owner = federation.person(OWNER).await;
+    owner
+        .post(&format!("/v1/break-glass/{grant}/approve"), &json!({}))
+        .await
+        .ok();
+    let entered = staff.post("/v1/me/tenant", &json!({"tenant": of.id})).await.ok();
+    let global = federation.global().bearer(entered["access_token"].as_str().unwrap());
+    let region = enter(federation, &global).await;
+    arrive(federation, &region).await;
+    Person {
+        name: role,
+        is_gone: false,
+        staff: vec![Role::Preset("system-admin")],
+        tenant: vec![Role::Preset(role)],
+        cluster: vec![],
+        global,
+        region: Some(region),
+    }
+}
+
+/// On the server itself, as its administrator does it.
+async fn add_staff(federation: &Federation, email: &str) {
+    let settings = federation.place("global").settings();
+    let mut child = Command::new(program("exarch-global"))
+        .args([
+            "add-staff",
+            "--role",
+            "system-admin",
+            "--email",
+            email,
+            "--password-stdin",
+            "--config",
+        ])
+        .arg(settings)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(PASSWORD.as_bytes())
+        .await
+        .unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// The provider's people: one account, whose role in the federation is changed behind the servers' back, since a role counts
 /// when it is used.
 pub async fn staff(federation: &Federation, role: &'static str) -> Person {
     let mut database = federation.database("global").await;
-    let changed = sqlx::query("UPDATE gc.staff_binding SET role = $1 WHERE ended_at IS NULL")
+    let changed = sqlx::query("UPDATE gc.staff_binding SET role = $1 WHERE ended_at IS NULL AND created_at =\n                          (SELECT min(created_at) FROM gc.staff_binding)")
         .bind(role)
         .execute(&mut database)
         .await
