@@ -158,6 +158,8 @@ def ask_really(case, ask):
         case.body = ask.body
     if is_sound(case, ParameterLocation.PATH):
         case.path_parameters = {**(case.path_parameters or {}), **{n: v for n, v in ask.path.items() if n in case.path_parameters}}
+    if ask.query and is_sound(case, ParameterLocation.QUERY):
+        case.query = {**(case.query or {}), **ask.query}
     if ask.token:
         case.headers["Authorization"] = f"Bearer {ask.token}"
     if case.operation.label in MATCHED and is_sound(case, ParameterLocation.HEADER):

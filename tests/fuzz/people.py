@@ -138,6 +138,11 @@ class Passing:
     def claims(self):
         return claims(self.access)
 
+    def regional(self):
+        answer = post(f"/v1/regions/{REGION}/token", {}, self.access)
+        answer.raise_for_status()
+        return answer.json()["access_token"]
+
     def is_in(self):
         me = requests.get(GLOBAL + "/v1/me", headers={"Authorization": f"Bearer {self.access}"}, timeout=30)
         return me.status_code == 200

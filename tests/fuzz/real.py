@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import requests
-from people import BOX, GLOBAL, PASSWORD, REGION, Passing, post, totp
+from people import BOX, GLOBAL, IS_GLOBAL, PASSWORD, REGION, REGION_URL, Passing, post, totp
 
 MAILS = Path(BOX["global"]["state_dir"]) / "mail"
 # The region that nobody else needs at the time.
@@ -20,6 +20,7 @@ SPARE_REGION = "us-east"
 class Ask:
     body: object = None
     path: dict = field(default_factory=dict)
+    query: dict = field(default_factory=dict)
     # the bearer; the one that there is when it is not said
     token: str | None = None
 
@@ -237,6 +238,37 @@ def its_end(scene):
     ask = that_key(scene)
     ask.body = {"reason": "fuzzing"}
     return ask
+
+
+@real("GET /v1/who-can")
+def who_reads(scene):
+    return Ask(query={"permission": "cluster.read"}, token=admins(scene))
+
+
+@real("GET /v1/federation-who-can")
+def who_reads_of_the_provider(scene):
+    return Ask(query={"permission": "region.read"}, token=scene.owner.token())
+
+
+def admins(scene):
+    return scene.admin.token() if IS_GLOBAL else scene.admin.regional()
+
+
+@real("GET /v1/decisions/{id}")
+def a_refusal(scene):
+    """Somebody who only reads wants to write; refusals are written down in batches."""
+    passing, deadline = scene.passing(), time.monotonic() + 20
+    token = passing.access if IS_GLOBAL else passing.regional()
+    base, path = (GLOBAL, "/v1/roles") if IS_GLOBAL else (REGION_URL, "/v1/clusters")
+    headers, decision = {"Authorization": f"Bearer {token}"}, None
+    while time.monotonic() < deadline:
+        if decision is None:
+            body = {"name": scene.name(), "permissions": []} if IS_GLOBAL else {"name": scene.name()}
+            decision = requests.post(base + path, json=body, headers=headers, timeout=30).json().get("decision_id")
+        elif requests.get(f"{base}/v1/decisions/{decision}", headers=headers, timeout=30).status_code == 200:
+            return Ask(path={"id": decision}, token=token)
+        time.sleep(0.1)
+    raise RuntimeError("a refusal is not explained")
 
 
 def new_key(scene):
