@@ -271,6 +271,19 @@ def a_refusal(scene):
     raise RuntimeError("a refusal is not explained")
 
 
+@real("POST /v1/federation-users/{id}/disable")
+def somebodys_end(scene):
+    user = Passing(scene.admin).claims()["sub"]
+    return Ask(body={"reason": "fuzzing"}, path={"id": user}, token=scene.owner.token())
+
+
+@real("POST /v1/federation-users/{id}/enable")
+def somebodys_return(scene):
+    ask = somebodys_end(scene)
+    post(f"/v1/federation-users/{ask.path['id']}/disable", ask.body, ask.token).raise_for_status()
+    return ask
+
+
 def new_key(scene):
     return {"name": scene.name(), "kind": "federated", "role": "read-only"}
 

@@ -50,7 +50,7 @@ impl Question {
 /// alone are known to its region.
 #[utoipa::path(get, path = "/v1/who-can", operation_id = "whoCan", tag = "decisions", params(Question),
     responses((status = 200, description = "Those who may", body = WhoCan),
-              (status = 422, description = "Nothing is known of that time")))]
+              (status = 422, description = "No such permission, or nothing is known of that time")))]
 async fn of_tenant(
     State(app): State<App>,
     who: Who,
@@ -70,7 +70,8 @@ async fn of_tenant(
 
 /// Who of the provider's people may do a thing over the federation, now or at a time that is past.
 #[utoipa::path(get, path = "/v1/federation-who-can", operation_id = "whoCanInFederation", tag = "decisions", params(Question),
-    responses((status = 200, description = "Those who may", body = WhoCan)))]
+    responses((status = 200, description = "Those who may", body = WhoCan),
+              (status = 422, description = "No such permission, or nothing is known of that time")))]
 async fn of_provider(
     State(app): State<App>,
     who: Who,
