@@ -13,6 +13,7 @@
 //!
 //! Entering a new permission: a line in the table, its name in the roles that hold it, `REGENERATE=1 cargo test --workspace
 //! --test rbac`, and a route that needs it.
+mod bound_role;
 mod caller;
 mod decision;
 mod permission;
@@ -22,11 +23,12 @@ mod set;
 mod tenant_state;
 mod who_can;
 
+pub use bound_role::{BoundRole, CustomRole};
 pub use caller::{Binding, Caller, CallerBuilder, CallerKind, Clusters, On, Principal};
 pub use decision::{Held, HeldRole, Record};
 pub use permission::{Access, Action, Permission, Scope, UnknownPermission, UnknownScope, perm};
 pub use policy::{Permit, Reason, Refusal, Target};
-pub use role::{BoundRole, CustomRole, Role, UnknownRole};
+pub use role::{Role, UnknownRole};
 pub use set::PermissionSet;
 pub use tenant_state::{StateRefusal, TenantState};
 pub use who_can::who_can;
